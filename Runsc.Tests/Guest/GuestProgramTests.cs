@@ -1,0 +1,56 @@
+using System;
+using System.IO;
+using System.Linq;
+using Runsc.Tests.Support;
+using Xunit;
+
+namespace Runsc.Tests.Guest;
+
+/// <summary>
+/// Small C programs run on the host and in a sandbox, each in an empty directory: the host's Linux is the oracle,
+/// so status and output must be equal.
+/// </summary>
+[Collection("sandbox")]
+public sealed class GuestProgramTests
+{
+    private static readonly string s_sources = Path.Combine(TestEnvironment.Top, "Runsc.Tests/Guest/programs");
+
+    public static TheoryData<string> Programs()
+    {
+        TheoryData<string> programs = [];
+        foreach (string source in Directory.GetFiles(s_sources, "*.c").Order(StringComparer.Ordinal))
+        {
+            programs.Add(Path.GetFileNameWithoutExtension(source));
+        }
+
+        return programs;
+    }
+
+    [SandboxTheory]
+    [MemberData(nameof(Programs))]
+    public void Program_OnHostAndInSandbox_SaysTheSame(string name)
+    {
+        using Sandbox sandbox = new();
+        string program = Path.Combine(sandbox.Root, "bin", name);
+        Compile(name, program);
+        string directory = Path.Combine(sandbox.Directory, "native");
+        Directory.CreateDirectory(directory);
+        CommandResult native = CommandRunner.Run("/usr/bin/setsid", ["--wait", program], directory: directory);
+
+        Directory.CreateDirectory(Path.Combine(sandbox.Root, "work"));
+        sandbox.Config["process"]!["cwd"] = "/work";
+        CommandResult inside = sandbox.Run(["/bin/" + name]);
+
+        Assert.True(native.Status == inside.Status && native.Output == inside.Output, $"on the host: {native}\nin the sandbox: {inside}");
+        Assert.NotEqual("", native.Output);
+    }
+
+    /// <summary>Builds a program as one static file, with the compiler's warnings as errors.</summary>
+    internal static void Compile(string name, string output)
+    {
+        CommandResult result = CommandRunner.Run(
+            "/usr/bin/gcc",
+            ["-O1", "-g", "-static", "-pthread", "-Wall", "-Werror", "-Wno-unused-result", "-o", output, Path.Combine(s_sources, name + ".c"), "-lutil"]);
+        Assert.True(result.Status == 0, result.ToString());
+    }
+}

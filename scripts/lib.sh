@@ -1,0 +1,61 @@
+# Shared by the scripts of this folder; sourced, not run.
+
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/runsc
+
+say() { printf '==> %s\n' "$*" >&2; }
+fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# need COMMAND=PACKAGE …: installs the Debian packages of the commands (or, with a leading /, files) that are not there.
+need() {
+    missing=
+    for pair in "$@"; do
+        thing=${pair%%=*} package=${pair#*=}
+        case $thing in
+            /*) [ -e "$thing" ] || missing="$missing $package" ;;
+            *) command -v "$thing" >/dev/null 2>&1 || [ -x "/usr/sbin/$thing" ] || missing="$missing $package" ;;
+        esac
+    done
+    [ -n "$missing" ] || return 0
+    [ "$(id -u)" = 0 ] || fail "missing packages:$missing (run as root to have them installed)"
+    command -v apt-get >/dev/null 2>&1 || fail "missing:$missing, and there is no apt-get to install them with"
+    say "installing$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086
+    apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1 ||
+        { apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends $missing >/dev/null; } ||
+        fail "could not install$missing"
+}
+
+need_sdk() {
+    command -v dotnet >/dev/null 2>&1 || fail "the .NET 10 SDK is missing (no dotnet in PATH)"
+    case $(dotnet --version) in
+        1[0-9].*) ;;
+        *) fail "the .NET SDK is $(dotnet --version); 10.0 or later is needed" ;;
+    esac
+}
+
+need_kvm() {
+    [ -e /dev/kvm ] || fail "/dev/kvm is missing: load kvm_intel or kvm_amd, or allow nested virtualisation"
+    [ -r /dev/kvm ] && [ -w /dev/kvm ] || fail "/dev/kvm may not be opened by $(id -un): run as root or join its group"
+}
+
+# debian_root DIR PACKAGES: makes a Debian 12 root in DIR once; made elsewhere first, so that a broken run leaves nothing half done.
+debian_root() {
+    [ ! -d "$1" ] || return 0
+    need debootstrap=debootstrap
+    [ "$(id -u)" = 0 ] || fail "debootstrap needs root"
+    say "making a Debian 12 root in $1 (a minute or two)"
+    mkdir -p "$(dirname "$1")"
+    making=$(mktemp -d "$1.XXXXXX")
+    if ! debootstrap --variant=minbase ${2:+--include="$2"} bookworm "$making" >"$making.log" 2>&1; then
+        tail -5 "$making.log" >&2
+        rm -rf "$making"
+        fail "debootstrap failed; its log is $making.log"
+    fi
+    chmod 755 "$making"
+    mv "$making" "$1"
+    rm -f "$making.log"
+}
