@@ -1,0 +1,160 @@
+using System;
+using System.Runtime.CompilerServices;
+using Runsc.Platform.Kvm.Abi;
+using Runsc.Platform.Kvm.Paging;
+
+namespace Runsc.Platform.Kvm;
+
+/// <summary>
+/// Finds out at the start, by running a few instructions in the guest, what kind of KVM this is. Nothing is inferred from names or versions.
+/// </summary>
+internal sealed unsafe class KvmProbe
+{
+    private const ulong CodeAddress = 0x1_0000;
+    private const ulong DataAddress = 0x2_0000;
+    private const ulong FirstValue = 0x1111;
+    private const ulong SecondValue = 0x2222;
+
+    private readonly KvmPlatform _platform;
+    private readonly VCpu _vcpu;
+
+    private KvmProbe(KvmPlatform platform, VCpu vcpu)
+    {
+        _platform = platform;
+        _vcpu = vcpu;
+    }
+
+    public bool SystemCallsStayInRing3 { get; private set; }
+
+    public bool NestedPaging { get; private set; }
+
+    public bool TscMatchesHost { get; private set; }
+
+    public ulong TscKilohertz { get; private set; }
+
+    public uint MxcsrMask { get; private set; }
+
+    /// <summary>
+    /// Reads a page and executes SYSCALL.
+    /// <code>
+    /// 48 8b 1c 25 00 00 02 00   mov 0x20000, %rbx
+    /// 0f 31                     rdtsc
+    /// 0f 05                     syscall
+    /// </code>
+    /// </summary>
+    private static ReadOnlySpan<byte> Code => [0x48, 0x8b, 0x1c, 0x25, 0x00, 0x00, 0x02, 0x00, 0x0f, 0x31, 0x0f, 0x05];
+
+    /// <summary>
+    /// The host's own count, as a function.
+    /// <code>
+    /// 0f ae e8      lfence
+    /// 0f 31         rdtsc
+    /// 48 c1 e2 20   shl $32, %rdx
+    /// 48 09 d0      or %rdx, %rax
+    /// c3            ret
+    /// </code>
+    /// </summary>
+    private static ReadOnlySpan<byte> ReadHostTsc => [0x0f, 0xae, 0xe8, 0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09, 0xd0, 0xc3];
+
+    /// <summary>Runs on the first vCPU of the pool, which it creates. The platform still has its assumptions: stub in ring 3, shadow paging.</summary>
+    public static KvmProbe Run(KvmPlatform platform)
+    {
+        using var context = (KvmContext)platform.CreateContext();
+        VCpu vcpu = platform.VCpus.Acquire(context, KvmCalls.GetThreadId()) ?? throw new PlatformException("no vCPU for the start-up probe");
+        try
+        {
+            var probe = new KvmProbe(platform, vcpu);
+            probe.RunCore();
+            return probe;
+        }
+        finally
+        {
+            platform.VCpus.Release(vcpu);
+        }
+    }
+
+    private void RunCore()
+    {
+        if (!_platform.Tables.TryAllocateBlock(out ulong block))
+        {
+            throw new PlatformException("no memory for the start-up probe");
+        }
+
+        using var space = new KvmAddressSpace(_platform);
+        byte* host = (byte*)_platform.Tables.HostOf(block);
+        ulong firstFrame = block + PageEntry.PageSize;
+        ulong secondFrame = firstFrame + PageEntry.PageSize;
+        Code.CopyTo(new Span<byte>(host, (int)PageEntry.PageSize));
+        *(ulong*)(host + PageEntry.PageSize) = FirstValue;
+        *(ulong*)(host + (2 * PageEntry.PageSize)) = SecondValue;
+        space.MapPhysical(CodeAddress, block, PageEntry.LeafBits(AccessType.Read | AccessType.Execute));
+        space.MapPhysical(DataAddress, firstFrame, PageEntry.LeafBits(AccessType.Read));
+
+        Expect(RunGuest(space) == FirstValue, "reads a page that it does not have");
+        SystemCallsStayInRing3 = (_vcpu.RunPage->Sregs.Cs.Selector & 3) == 3;
+        TscMatchesHost = _vcpu.TscOffsetIsZero && CompareTsc(space);
+        TscKilohertz = _vcpu.TscKilohertz;
+
+        // Another frame in the entry, and a new CR3 value: does the guest see it?
+        space.MapPhysical(DataAddress, secondFrame, PageEntry.LeafBits(AccessType.Read));
+        space.ForceReload();
+        NestedPaging = RunGuest(space) == SecondValue;
+
+        byte* area = stackalloc byte[4096 + 64];
+        area = (byte*)(((nuint)area + 63) & ~(nuint)63);
+        _vcpu.ReadXState(area);
+        MxcsrMask = XState.ReadMxcsrMask(area);
+        _platform.Tables.FreeBlock(block);
+    }
+
+    private ulong RunGuest(KvmAddressSpace space)
+    {
+        var frame = new TrapFrame { Rip = CodeAddress };
+        _vcpu.XStateIsInitial = false;
+        space.EnterGuest();
+        long result;
+        do
+        {
+            result = _vcpu.Enter(frame, space);
+        }
+        while (result is -KvmCalls.EINTR or -KvmCalls.EAGAIN);
+
+        space.LeaveGuest();
+        KvmRun* run = _vcpu.RunPage;
+        Expect(result == 0, $"KVM_RUN fails with errno {-result}");
+        bool atStub = run->ExitReason == KvmNumbers.KVM_EXIT_MMIO && run->Regs.Rip == SystemPages.UserStubVirtual + Stubs.GuestStubs.UserStoreEnd &&
+            run->Regs.Rcx == CodeAddress + (ulong)Code.Length;
+        Expect(atStub, $"SYSCALL does not reach its stub: exit {run->ExitReason} at 0x{run->Regs.Rip:x}");
+        return run->Regs.Rbx;
+    }
+
+    private bool CompareTsc(KvmAddressSpace space)
+    {
+        const int Protection = KvmCalls.PROT_READ | KvmCalls.PROT_WRITE | KvmCalls.PROT_EXEC;
+        long page = KvmCalls.Mmap(4096, Protection, KvmCalls.MAP_PRIVATE | KvmCalls.MAP_ANONYMOUS, -1, 0);
+        if (page < 0)
+        {
+            // Some hosts forbid pages that are writable and executable. Without the comparison nothing is promised.
+            return false;
+        }
+
+        ReadHostTsc.CopyTo(new Span<byte>((void*)page, ReadHostTsc.Length));
+        // SAFETY: the bytes above are a complete function without arguments that returns in RAX and touches RDX.
+        var readHostTsc = (delegate* unmanaged<ulong>)page;
+        ulong before = readHostTsc();
+        RunGuest(space);
+        ulong after = readHostTsc();
+        ref KvmRegs regs = ref Unsafe.AsRef<KvmRegs>(&_vcpu.RunPage->Regs);
+        ulong guest = (regs.Rdx << 32) | (uint)regs.Rax;
+        _ = KvmCalls.Munmap((nint)page, 4096);
+        return before < guest && guest < after;
+    }
+
+    private static void Expect(bool condition, string what)
+    {
+        if (!condition)
+        {
+            throw new PlatformException($"this kvm cannot run the guest: it {what}");
+        }
+    }
+}

@@ -1,0 +1,365 @@
+using System;
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Threading;
+
+namespace Runsc.Platform.Kvm.Paging;
+
+/// <summary>
+/// Four levels of x86-64 page tables, written by the host and read by the guest's processor or by KVM's shadow code.
+/// <para>
+/// Cached translations. An entry that gains rights needs nothing: the guest faults on the old translation and the tables are read again. For
+/// an entry that loses something, the vCPUs' caches must go before the call returns:
+/// on shadow paging KVM drops its shadow of a frame when the host drops its own mapping of it (MMU notifier), so the frames' host mapping gets
+/// MADV_DONTNEED, which loses no data on a shared mapping;
+/// on nested paging a CR3 load suffices, so <see cref="Generation"/> changes and each vCPU reloads CR3 when it next enters; if one is in the
+/// guest now, MADV_DONTNEED is used as well, which makes KVM flush every vCPU.
+/// </para>
+/// <para>
+/// Shadow paging does not look again at entries above the leaves, so these never change from present to something else while the root lives.
+/// </para>
+/// </summary>
+internal sealed unsafe class KvmAddressSpace : IAddressSpace
+{
+    /// <summary>In <see cref="_guests"/>: the root is being exchanged, nobody may enter.</summary>
+    private const int Exclusive = int.MinValue;
+
+    private readonly Lock _mu = new();
+    private readonly KvmPlatform _platform;
+    private readonly TableArena _arena;
+
+    // Guarded by _mu.
+    private InvalidationList _stale;
+    private ulong[] _blocks = new ulong[4];
+    private int _blockCount;
+    private int _nextPage = TableArena.BlockPages;
+
+    // Written under _mu; read by a vCPU between EnterGuest and its entry.
+    private ulong _root;
+    private ulong _generation;
+
+    /// <summary>
+    /// Number of vCPUs between <see cref="EnterGuest"/> and <see cref="LeaveGuest"/>, or negative while <see cref="Exclusive"/> is set.
+    /// Pairing: an entering vCPU increments (full fence) and then reads root and generation; an editor writes entries and the generation,
+    /// fences, and then reads the count. So either the vCPU sees the new generation or the editor sees the vCPU.
+    /// </summary>
+    private int _guests;
+
+    public KvmAddressSpace(KvmPlatform platform)
+    {
+        _platform = platform;
+        _arena = platform.Tables;
+        CreateRootLocked();
+    }
+
+    /// <summary>Guest-physical address of the root table. Stable between <see cref="EnterGuest"/> and <see cref="LeaveGuest"/>.</summary>
+    public ulong Root => _root;
+
+    /// <summary>Changes whenever a vCPU must load CR3 before it goes on. Never the same for two spaces.</summary>
+    public ulong Generation => Volatile.Read(ref _generation);
+
+    /// <summary>Blocks of tables in use, for tests.</summary>
+    public int BlockCount
+    {
+        get
+        {
+            lock (_mu)
+            {
+                return _blockCount;
+            }
+        }
+    }
+
+    /// <summary>A vCPU is about to read <see cref="Root"/> and to run in this space.</summary>
+    public void EnterGuest()
+    {
+        while (Interlocked.Increment(ref _guests) < 0)
+        {
+            Interlocked.Decrement(ref _guests);
+            lock (_mu)
+            {
+                // The exchange is over when the lock is free.
+            }
+        }
+    }
+
+    /// <summary>The vCPU is out of the guest.</summary>
+    public void LeaveGuest() => Interlocked.Decrement(ref _guests);
+
+    public void Map(ulong address, ulong fileOffset, ulong length, AccessType access)
+    {
+        CheckRange(address, length);
+        Debug.Assert((access & (AccessType.Read | AccessType.Execute)) != 0 && fileOffset % PageEntry.PageSize == 0);
+        ulong bits = PageEntry.LeafBits(access);
+        ulong updated = (KvmPlatform.DataBase + fileOffset) | bits;
+        ulong end = address + length;
+        lock (_mu)
+        {
+            while (address < end)
+            {
+                ulong* entry = LeafLocked(address);
+                for (int left = EntriesUntil(address, end); left > 0; left--, entry++)
+                {
+                    ulong old = *entry;
+                    if (old != updated)
+                    {
+                        ReplaceLocked(entry, old, updated);
+                    }
+
+                    updated += PageEntry.PageSize;
+                    address += PageEntry.PageSize;
+                }
+            }
+
+            InvalidateLocked();
+        }
+    }
+
+    public void Unmap(ulong address, ulong length)
+    {
+        CheckRange(address, length);
+        lock (_mu)
+        {
+            UnmapLocked(address, address + length);
+        }
+    }
+
+    public void MakeReadOnly(ulong address, ulong length)
+    {
+        CheckRange(address, length);
+        ulong end = address + length;
+        lock (_mu)
+        {
+            while (address < end)
+            {
+                ulong* entry = FindLeafLocked(ref address);
+                if (entry == null)
+                {
+                    continue;
+                }
+
+                for (int left = EntriesUntil(address, end); left > 0; left--, entry++)
+                {
+                    ulong old = *entry;
+                    if ((old & (PageEntry.Present | PageEntry.Writable)) == (PageEntry.Present | PageEntry.Writable))
+                    {
+                        ReplaceLocked(entry, old, old & ~PageEntry.Writable);
+                    }
+
+                    address += PageEntry.PageSize;
+                }
+            }
+
+            InvalidateLocked();
+        }
+    }
+
+    public void UnmapAll()
+    {
+        lock (_mu)
+        {
+            if (Interlocked.CompareExchange(ref _guests, Exclusive, 0) != 0)
+            {
+                // Someone runs on the old root and would go on using it: take its entries away one by one.
+                UnmapLocked(0, SystemPages.UserStubVirtual);
+                return;
+            }
+
+            ulong[] blocks = _blocks;
+            int count = _blockCount;
+            _blocks = new ulong[4];
+            _blockCount = 0;
+            _nextPage = TableArena.BlockPages;
+            CreateRootLocked();
+            Interlocked.Add(ref _guests, unchecked(-Exclusive));
+            FreeBlocks(blocks, count);
+        }
+    }
+
+    public void Dispose()
+    {
+        Debug.Assert(Volatile.Read(ref _guests) == 0);
+        FreeBlocks(_blocks, _blockCount);
+        _blockCount = 0;
+    }
+
+    /// <summary>Maps one page to any guest-physical address: the SYSCALL stub, and what the start-up probe needs.</summary>
+    internal void MapPhysical(ulong address, ulong physical, ulong bits)
+    {
+        lock (_mu)
+        {
+            *LeafLocked(address) = physical | bits;
+        }
+    }
+
+    /// <summary>Makes every vCPU load CR3 before it enters again.</summary>
+    internal void ForceReload()
+    {
+        lock (_mu)
+        {
+            Volatile.Write(ref _generation, _platform.NextGeneration());
+        }
+    }
+
+    private static void CheckRange(ulong address, ulong length)
+    {
+        bool valid = (address | length) % PageEntry.PageSize == 0 && length <= SystemPages.UserStubVirtual &&
+            address <= SystemPages.UserStubVirtual - length;
+        if (!valid)
+        {
+            throw new ArgumentOutOfRangeException(nameof(address), $"not a range of user pages: 0x{address:x} + 0x{length:x}");
+        }
+    }
+
+    private static int EntriesUntil(ulong address, ulong end)
+    {
+        int toTableEnd = PageEntry.EntriesPerTable - Index(address, 0);
+        return (int)Math.Min((ulong)toTableEnd, (end - address) >> PageEntry.PageShift);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Index(ulong address, int level) => (int)(address >> (PageEntry.PageShift + (9 * level))) & (PageEntry.EntriesPerTable - 1);
+
+    private void CreateRootLocked()
+    {
+        _root = NewTableLocked();
+        _arena.HostOf(_root)[511] = SystemPages.RootEntry;
+        if (_platform.SystemCallsStayInRing3)
+        {
+            // Writable, so that the stub's store is not a fault of the guest but ends in its read-only memory slot, outside.
+            const ulong Bits = PageEntry.Present | PageEntry.Writable | PageEntry.User | PageEntry.Accessed | PageEntry.Dirty;
+            *LeafLocked(SystemPages.UserStubVirtual) = SystemPages.UserStubPhysical | Bits;
+        }
+
+        Volatile.Write(ref _generation, _platform.NextGeneration());
+    }
+
+    private void FreeBlocks(ulong[] blocks, int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            _arena.FreeBlock(blocks[i]);
+        }
+    }
+
+    private ulong NewTableLocked()
+    {
+        if (_nextPage == TableArena.BlockPages)
+        {
+            if (_blockCount == _blocks.Length)
+            {
+                Array.Resize(ref _blocks, _blocks.Length * 2);
+            }
+
+            if (!_arena.TryAllocateBlock(out _blocks[_blockCount]))
+            {
+                KvmFailure.Fatal("no memory for page tables");
+            }
+
+            _blockCount++;
+            _nextPage = 0;
+        }
+
+        return _blocks[_blockCount - 1] + ((ulong)_nextPage++ * PageEntry.PageSize);
+    }
+
+    /// <summary>The leaf entry of an address; tables that are missing are made.</summary>
+    private ulong* LeafLocked(ulong address)
+    {
+        ulong* table = _arena.HostOf(_root);
+        for (int level = 3; level > 0; level--)
+        {
+            ulong* entry = table + Index(address, level);
+            if ((*entry & PageEntry.Present) == 0)
+            {
+                // The new table is zero before it can be reached: x86 stores are seen in order.
+                Volatile.Write(ref *entry, NewTableLocked() | PageEntry.TableBits);
+            }
+
+            table = _arena.HostOf(*entry & PageEntry.AddressMask);
+        }
+
+        return table + Index(address, 0);
+    }
+
+    /// <summary>The leaf entry of an address, or null if a table is missing: then <paramref name="address"/> moves to where the next could begin.</summary>
+    private ulong* FindLeafLocked(ref ulong address)
+    {
+        ulong* table = _arena.HostOf(_root);
+        for (int level = 3; level > 0; level--)
+        {
+            ulong entry = table[Index(address, level)];
+            if ((entry & PageEntry.Present) == 0)
+            {
+                ulong span = 1UL << (PageEntry.PageShift + (9 * level));
+                address = (address & ~(span - 1)) + span;
+                return null;
+            }
+
+            table = _arena.HostOf(entry & PageEntry.AddressMask);
+        }
+
+        return table + Index(address, 0);
+    }
+
+    private void UnmapLocked(ulong address, ulong end)
+    {
+        while (address < end)
+        {
+            ulong* entry = FindLeafLocked(ref address);
+            if (entry == null)
+            {
+                continue;
+            }
+
+            for (int left = EntriesUntil(address, end); left > 0; left--, entry++)
+            {
+                ulong old = *entry;
+                if (old != 0)
+                {
+                    ReplaceLocked(entry, old, 0);
+                }
+
+                address += PageEntry.PageSize;
+            }
+        }
+
+        InvalidateLocked();
+    }
+
+    private void ReplaceLocked(ulong* entry, ulong old, ulong updated)
+    {
+        // SAFETY: the entry is in a table of this space, which lives while _mu is held; the guest's processor only reads it.
+        Volatile.Write(ref *entry, updated);
+        if (PageEntry.NeedsInvalidation(old, updated) && !_stale.TryAdd(old & PageEntry.AddressMask))
+        {
+            InvalidateLocked();
+            _stale.TryAdd(old & PageEntry.AddressMask);
+        }
+    }
+
+    /// <summary>Makes what the edits so far have taken away unusable for every vCPU.</summary>
+    private void InvalidateLocked()
+    {
+        if (_stale.Count == 0)
+        {
+            return;
+        }
+
+        bool done = false;
+        if (_platform.NestedPaging)
+        {
+            Volatile.Write(ref _generation, _platform.NextGeneration());
+            Interlocked.MemoryBarrier();
+            done = Volatile.Read(ref _guests) == 0;
+        }
+
+        for (int i = 0; !done && i < _stale.Count; i++)
+        {
+            InvalidationList.Range range = _stale[i];
+            _platform.DropHostMapping(range.Start, range.End);
+        }
+
+        _stale.Clear();
+    }
+}
