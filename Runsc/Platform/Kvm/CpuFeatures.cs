@@ -67,9 +67,6 @@ internal sealed unsafe class CpuFeatures
     /// <summary>Bytes of an XSAVE area of these components in standard format.</summary>
     public int XSaveSize { get; private set; }
 
-    /// <summary>CPUID.1:EDX.</summary>
-    public uint HwCap { get; private set; }
-
     public uint HwCap2 => HasFsGsBase ? HwCap2FsGsBase : 0;
 
     public bool HasFsGsBase { get; private set; }
@@ -110,7 +107,6 @@ internal sealed unsafe class CpuFeatures
         switch (entry.Function, entry.Index)
         {
             case (1, 0):
-                HwCap = entry.Edx;
                 HasXSave = (entry.Ecx & Leaf1EcxXsave) != 0;
                 break;
             case (7, 0):

@@ -61,7 +61,7 @@ internal sealed unsafe class KvmPlatform : IPlatform, IMemorySlots
 
     public ulong XFeatureMask => Features.XFeatureMask;
 
-    public uint HwCap => Features.HwCap;
+    public uint HwCap { get; private set; }
 
     public uint HwCap2 => Features.HwCap2;
 
@@ -212,6 +212,7 @@ internal sealed unsafe class KvmPlatform : IPlatform, IMemorySlots
         TscMatchesHost = probe.TscMatchesHost;
         TscKilohertz = probe.TscKilohertz;
         MxcsrMask = probe.MxcsrMask;
+        HwCap = probe.HwCap;
         Tables.ReuseAtOnce = NestedPaging;
         _vcpus.PrepareMsrs();
         Description = $"kvm: {(NestedPaging ? "nested" : "shadow")} paging, system calls in ring {(SystemCallsStayInRing3 ? 3 : 0)}, " +

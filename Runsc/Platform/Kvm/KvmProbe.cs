@@ -34,15 +34,24 @@ internal sealed unsafe class KvmProbe
 
     public uint MxcsrMask { get; private set; }
 
+    /// <summary>CPUID.1:EDX as the guest sees it: where ring 3 runs natively the instruction is not intercepted and shows the host's.</summary>
+    public uint HwCap { get; private set; }
+
     /// <summary>
-    /// Reads a page and executes SYSCALL.
+    /// Reads CPUID.1 and a page, and executes SYSCALL.
     /// <code>
+    /// b8 01 00 00 00            mov $1, %eax
+    /// 0f a2                     cpuid
+    /// 41 89 d4                  mov %edx, %r12d
     /// 48 8b 1c 25 00 00 02 00   mov 0x20000, %rbx
     /// 0f 31                     rdtsc
     /// 0f 05                     syscall
     /// </code>
     /// </summary>
-    private static ReadOnlySpan<byte> Code => [0x48, 0x8b, 0x1c, 0x25, 0x00, 0x00, 0x02, 0x00, 0x0f, 0x31, 0x0f, 0x05];
+    private static ReadOnlySpan<byte> Code => 
+    [
+        0xb8, 0x01, 0x00, 0x00, 0x00, 0x0f, 0xa2, 0x41, 0x89, 0xd4, 0x48, 0x8b, 0x1c, 0x25, 0x00, 0x00, 0x02, 0x00, 0x0f, 0x31, 0x0f, 0x05,
+    ];
 
     /// <summary>
     /// The host's own count, as a function.
@@ -92,6 +101,7 @@ internal sealed unsafe class KvmProbe
 
         Expect(RunGuest(space) == FirstValue, "reads a page that it does not have");
         SystemCallsStayInRing3 = (_vcpu.RunPage->Sregs.Cs.Selector & 3) == 3;
+        HwCap = (uint)_vcpu.RunPage->Regs.R12;
         TscMatchesHost = _vcpu.TscOffsetIsZero && CompareTsc(space);
         TscKilohertz = _vcpu.TscKilohertz;
 

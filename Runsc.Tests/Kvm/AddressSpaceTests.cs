@@ -1,0 +1,311 @@
+using System;
+using Runsc.Platform;
+using Runsc.Platform.Kvm.Paging;
+using Xunit;
+
+namespace Runsc.Tests.Kvm;
+
+[Collection("kvm")]
+public sealed class AddressSpaceTests
+{
+    private const AccessType ReadWrite = AccessType.Read | AccessType.Write;
+    private const ulong Target = 0x7000_0000;
+
+    /// <summary>At 0: mov (%rdi),%rax ; syscall. At 0x10: mov %rsi,(%rdi) ; syscall. At 0x20: jmp *%rdi.</summary>
+    private static readonly byte[] s_access = BuildAccess();
+
+    [KvmFact]
+    public void Fault_OfEachKind_ReportsAddressAccessAndCode()
+    {
+        using var machine = new GuestMachine();
+        using var task = new GuestTask(machine, s_access);
+        ExpectFault(task, 0, Target + 0x123, AccessType.Read, 4);
+        ExpectFault(task, 0x10, Target + 0x123, AccessType.Write, 6);
+        ExpectFault(task, 0x20, Target + 0x123, AccessType.Execute, 0x14);
+        task.Space.Map(Target, machine.Allocate(1), 4096, AccessType.Read);
+        ExpectFault(task, 0x10, Target + 8, AccessType.Write, 7);
+        ExpectFault(task, 0x20, Target + 8, AccessType.Execute, 0x15);
+        Assert.Equal(0u, Load(task, Target + 8));
+    }
+
+    [KvmFact]
+    public void Map_ThenUnmap_IsSeenAtOnce()
+    {
+        using var machine = new GuestMachine();
+        using var task = new GuestTask(machine, s_access);
+        ulong first = machine.Allocate(1);
+        ulong second = machine.Allocate(1);
+        machine.Word(first) = 1;
+        machine.Word(second) = 2;
+        for (int round = 0; round < 20; round++)
+        {
+            task.Space.Map(Target, first, 4096, ReadWrite);
+            Assert.Equal(1u, Load(task, Target));
+            task.Space.Map(Target, second, 4096, ReadWrite);
+            Assert.Equal(2u, Load(task, Target));
+            task.Space.Unmap(Target, 4096);
+            ExpectFault(task, 0, Target, AccessType.Read, 4);
+        }
+    }
+
+    [KvmFact]
+    public void Map_FewerRights_TakesThemAway()
+    {
+        using var machine = new GuestMachine();
+        using var task = new GuestTask(machine, s_access);
+        ulong page = machine.Allocate(1);
+        new byte[] { 0x0f, 0x05 }.CopyTo(machine.Bytes(page, 2));
+        task.Space.Map(Target, page, 4096, ReadWrite | AccessType.Execute);
+        Store(task, Target + 8, 5);
+        task.Start(Target);
+        task.ExpectSystemCall();
+        task.Space.Map(Target, page, 4096, ReadWrite);
+        ExpectFault(task, 0x20, Target, AccessType.Execute, 0x15);
+        Store(task, Target + 8, 6);
+        task.Space.Map(Target, page, 4096, AccessType.Read);
+        ExpectFault(task, 0x10, Target + 8, AccessType.Write, 7);
+        task.Space.Map(Target, page, 4096, ReadWrite);
+        Store(task, Target + 8, 7);
+        Assert.Equal(7u, machine.Word(page + 8));
+    }
+
+    [KvmFact]
+    public void MakeReadOnly_OfManyPages_StopsWritesOnly()
+    {
+        const int Pages = 700;
+        using var machine = new GuestMachine();
+        using var task = new GuestTask(machine, s_access);
+        ulong frames = machine.Allocate(Pages);
+
+        // Frames in another order than addresses, so that no two are neighbours.
+        for (ulong i = 0; i < Pages; i++)
+        {
+            task.Space.Map(Target + (i * 4096), frames + (((i * 3) % Pages) * 4096), 4096, ReadWrite);
+        }
+
+        foreach (ulong i in new ulong[] { 0, 1, 255, 511, 512, Pages - 1 })
+        {
+            Store(task, Target + (i * 4096), i + 1);
+        }
+
+        task.Space.MakeReadOnly(0, machine.Platform.UserAddressLimit);
+        foreach (ulong i in new ulong[] { 0, 1, 255, 511, 512, Pages - 1 })
+        {
+            ExpectFault(task, 0x10, Target + (i * 4096), AccessType.Write, 7);
+            Assert.Equal(i + 1, Load(task, Target + (i * 4096)));
+        }
+
+        task.Start();
+        task.Frame.Rsp = GuestTask.Stack + 8;
+    }
+
+    [KvmFact]
+    public void UnmapAll_LeavesNothingAndCanBeUsedAgain()
+    {
+        using var machine = new GuestMachine();
+        using var task = new GuestTask(machine, s_access);
+        ulong page = machine.Allocate(1);
+        task.Space.Map(Target, page, 4096, ReadWrite);
+        Store(task, Target, 1);
+        for (int round = 0; round < 5; round++)
+        {
+            task.Space.UnmapAll();
+            ExpectFault(task, 0, GuestTask.Code, AccessType.Execute, 0x14);
+            task.Space.Map(GuestTask.Code, task.DataOffset - 4096, 4096, AccessType.Read | AccessType.Execute);
+            ExpectFault(task, 0, Target, AccessType.Read, 4);
+            task.Space.Map(Target, page, 4096, ReadWrite);
+            Assert.Equal(1u, Load(task, Target));
+        }
+    }
+
+    [KvmFact]
+    public void Map_TopAndBottomOfUserSpace_Work()
+    {
+        using var machine = new GuestMachine();
+        using var task = new GuestTask(machine, s_access);
+        ulong page = machine.Allocate(1);
+        machine.Word(page) = 9;
+        ulong last = machine.Platform.UserAddressLimit - 4096;
+        foreach (ulong address in new ulong[] { 0, 0x1000, 0x7f_ffff_f000, 0x80_0000_0000, last })
+        {
+            task.Space.Map(address, page, 4096, AccessType.Read);
+            Assert.Equal(9u, Load(task, address));
+            task.Space.Unmap(address, 4096);
+            ExpectFault(task, 0, address, AccessType.Read, 4);
+        }
+
+        task.Space.Unmap(0, machine.Platform.UserAddressLimit);
+        Assert.Throws<ArgumentOutOfRangeException>(() => task.Space.Map(last, page, 8192, AccessType.Read));
+        Assert.Throws<ArgumentOutOfRangeException>(() => task.Space.Unmap(0xffff_ffff_ffff_f000, 8192));
+    }
+
+    [KvmFact]
+    public void Spaces_WithTheSameAddresses_AreSeparate()
+    {
+        using var machine = new GuestMachine(vcpuLimit: 1);
+        using var first = new GuestTask(machine, s_access);
+        using var second = new GuestTask(machine, s_access);
+        ulong[] pages = [machine.Allocate(1), machine.Allocate(1)];
+        first.Space.Map(Target, pages[0], 4096, ReadWrite);
+        second.Space.Map(Target, pages[1], 4096, ReadWrite);
+        for (ulong i = 1; i < 20; i++)
+        {
+            Store(first, Target, i);
+            Store(second, Target, i + 100);
+            Assert.Equal(i, Load(first, Target));
+            Assert.Equal(i + 100, Load(second, Target));
+        }
+    }
+
+    [KvmFact]
+    public void Remap_WhileAnotherThreadRuns_IsSeenByItsNextLoad()
+    {
+        using var machine = new GuestMachine();
+        using var runner = new LoopingGuest(machine, Target);
+        ulong[] frames = [machine.Allocate(1), machine.Allocate(1)];
+        machine.Word(frames[0]) = 0x100;
+        machine.Word(frames[1]) = 0x101;
+        runner.Task.Space.Map(Target, frames[0], 4096, AccessType.Read);
+        runner.Start();
+        for (int round = 0; round < 300; round++)
+        {
+            ulong frame = frames[round & 1];
+            runner.Task.Space.Map(Target, frame, 4096, AccessType.Read);
+            runner.WaitForRounds(2);
+            Assert.Equal(machine.Word(frame), runner.LastValue);
+        }
+
+        runner.Stop();
+    }
+
+    [KvmFact]
+    public void UnmapAndUnmapAll_WhileAnotherThreadRuns_StopItsLoads()
+    {
+        using var machine = new GuestMachine();
+        using var runner = new LoopingGuest(machine, Target);
+        ulong frame = machine.Allocate(1);
+        runner.FaultIn = space => space.Map(Target, frame, 4096, AccessType.Read);
+        runner.Start();
+        for (int round = 0; round < 200; round++)
+        {
+            runner.WaitForRounds(2);
+            runner.HoldFaults();
+            if (round % 4 == 3)
+            {
+                runner.Task.Space.UnmapAll();
+            }
+            else
+            {
+                runner.Task.Space.Unmap(Target, 4096);
+            }
+
+            // What the frame holds from now on must never be seen through the translation that is gone.
+            machine.Word(frame) = 0xbad;
+            ulong rounds = runner.Rounds;
+            runner.WaitForHeldFault();
+            Assert.True(runner.Rounds <= rounds + 1, "the guest went on loading from an unmapped page");
+            machine.Word(frame) = (ulong)round;
+            runner.ReleaseFaults();
+        }
+
+        runner.Stop();
+        Assert.NotEqual(0xbadu, runner.LastValue);
+    }
+
+    [KvmFact]
+    public void CreateAndDispose_ThousandsOfSpaces_ReusesTables()
+    {
+        using var machine = new GuestMachine();
+        using var task = new GuestTask(machine, s_access);
+        ulong page = machine.Allocate(1);
+        machine.Word(page) = 3;
+        TableArena arena = machine.Platform.Tables;
+        int slots = 0;
+        for (int i = 0; i < 12_000; i++)
+        {
+            using var space = (KvmAddressSpace)machine.Platform.CreateAddressSpace();
+            space.Map(GuestTask.Code, task.DataOffset - 4096, 4096, AccessType.Read | AccessType.Execute);
+            space.Map(Target, page, 4096, AccessType.Read);
+            if (i % 100 == 0)
+            {
+                task.Start();
+                task.Frame.Rdi = Target;
+                task.Context.Switch(space, out TrapInfo trap);
+                Assert.True(trap.Kind == TrapKind.SystemCall && task.Frame.Rax == 3, task.Describe(trap));
+            }
+
+            if (i == 6_000)
+            {
+                slots = arena.SlotCount;
+            }
+        }
+
+        // 12,000 spaces take 12 slots if none is ever used again.
+        Assert.True(arena.SlotCount <= Math.Max(slots, 6), $"{arena.SlotCount} slots of table memory");
+        task.Space.Map(Target, page, 4096, AccessType.Read);
+        Assert.Equal(3u, Load(task, Target));
+    }
+
+    [Fact]
+    public void InvalidationList_TouchingPages_Merge()
+    {
+        InvalidationList list = default;
+        foreach (ulong page in new ulong[] { 0x3000, 0x4000, 0x5000, 0x2000, 0x4000, 0x9000, 0x8000 })
+        {
+            Assert.True(list.TryAdd(page));
+        }
+
+        Assert.Equal(2, list.Count);
+        Assert.Equal((0x2000UL, 0x6000UL), (list[0].Start, list[0].End));
+        Assert.Equal((0x8000UL, 0xa000UL), (list[1].Start, list[1].End));
+        for (ulong i = 0; i < InvalidationList.Capacity - 2; i++)
+        {
+            Assert.True(list.TryAdd(0x10_0000 + (i * 0x2000)));
+        }
+
+        Assert.False(list.TryAdd(0x90_0000));
+    }
+
+    [Theory]
+    [InlineData(0x1067UL, 0x0UL, true)]
+    [InlineData(0x0UL, 0x1067UL, false)]
+    [InlineData(0x1067UL, 0x2067UL, true)]
+    [InlineData(0x1067UL, 0x1065UL, true)]
+    [InlineData(0x1065UL, 0x1067UL, false)]
+    [InlineData(0x1067UL, 0x8000_0000_0000_1067UL, true)]
+    [InlineData(0x8000_0000_0000_1067UL, 0x1067UL, false)]
+    public void NeedsInvalidation_OnlyForWhatIsLost(ulong old, ulong updated, bool expected) =>
+        Assert.Equal(expected, PageEntry.NeedsInvalidation(old, updated));
+
+    private static byte[] BuildAccess()
+    {
+        byte[] code = new byte[0x30];
+        new byte[] { 0x48, 0x8b, 0x07, 0x0f, 0x05 }.CopyTo(code, 0);
+        new byte[] { 0x48, 0x89, 0x37, 0x0f, 0x05 }.CopyTo(code, 0x10);
+        new byte[] { 0xff, 0xe7 }.CopyTo(code, 0x20);
+        return code;
+    }
+
+    private static ulong Load(GuestTask task, ulong address)
+    {
+        task.Start();
+        task.Frame.Rdi = address;
+        task.ExpectSystemCall();
+        return task.Frame.Rax;
+    }
+
+    private static void Store(GuestTask task, ulong address, ulong value)
+    {
+        task.Start(GuestTask.Code + 0x10);
+        task.Frame.Rdi = address;
+        task.Frame.Rsi = value;
+        task.ExpectSystemCall();
+    }
+
+    private static void ExpectFault(GuestTask task, ulong codeOffset, ulong address, AccessType access, ulong errorCode)
+    {
+        task.Start(GuestTask.Code + codeOffset);
+        task.Frame.Rdi = address;
+        task.ExpectFault(address, access, errorCode);
+    }
+}
