@@ -1,5 +1,6 @@
 using System;
 using System.IO;
+using System.Runtime.Intrinsics.X86;
 using Runsc.Platform;
 using Runsc.Platform.Kvm;
 using Xunit;
@@ -12,7 +13,30 @@ public sealed class KvmFactAttribute : FactAttribute
 {
     private static readonly string? s_missing = FindMissing();
 
+    private bool _needsRealProcessor;
+
     public KvmFactAttribute() => Skip = s_missing;
+
+    /// <summary>The test needs what QEMU's emulated processor leaves out: #AC, #XM.</summary>
+    public bool NeedsRealProcessor
+    {
+        get => _needsRealProcessor;
+        set
+        {
+            _needsRealProcessor = value;
+            if (value && IsEmulated())
+            {
+                Skip ??= "the emulated processor does not raise this exception";
+            }
+        }
+    }
+
+    /// <summary>CPUID 0x40000000 says TCGTCGTCGTCG.</summary>
+    internal static bool IsEmulated()
+    {
+        const int Signature = 0x54474354;
+        return X86Base.IsSupported && X86Base.CpuId(0x4000_0000, 0).Ebx == Signature;
+    }
 
     private static string? FindMissing()
     {
