@@ -19,6 +19,7 @@ internal static unsafe partial class KvmCalls
     public const int EAGAIN = 11;
     public const int EACCES = 13;
     public const int EFAULT = 14;
+    public const int EINVAL = 22;
     public const int ENODEV = 19;
 
     public const int PROT_READ = 1;
