@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using System.Reflection;
+using Runsc.Tests.Benchmarks;
 using Xunit;
 
 namespace Runsc.Tests.Kvm;
@@ -14,6 +15,12 @@ internal static class KvmTestRunner
 {
     private static int Main(string[] args)
     {
+        if (args is ["--bench", ..])
+        {
+            PlatformBenchmark.Run(args.Length > 1 ? int.Parse(args[1]) : 10);
+            return 0;
+        }
+
         string part = args.Length > 0 ? args[0] : "";
         int passed = 0;
         int failed = 0;

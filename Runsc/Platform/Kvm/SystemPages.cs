@@ -13,8 +13,8 @@ namespace Runsc.Platform.Kvm;
 /// 0x1000           —                       page-directory-pointer table that slot 511 of every root points to
 /// 0x2000, 0x3000   —                       page directory, page table: map the 2 MiB below to KernelBase
 /// 0x4000           KernelBase + 0x4000     IDT
-/// 0x5000           KernelBase + 0x5000     exception stubs, ring-0 SYSCALL stub
-/// 0x10000 + n*4096 KernelBase + …          vCPU n:  0x000 GDT   0x080 TSS   0x1000 top of the exception stack
+/// 0x5000           KernelBase + 0x5000     exception stubs, ring-0 SYSCALL stub, SYSRET, IRET
+/// 0x10000 + n*4096 KernelBase + …          vCPU n:  0x000 GDT   0x080 TSS   0x800 frame for IRET   0x1000 top of the exception stack
 /// 0x400000         0x7fff_ffff_f000        ring-3 SYSCALL stub (read-only slot)
 /// </code>
 /// </summary>
@@ -43,6 +43,9 @@ internal sealed unsafe class SystemPages : IDisposable
     private const ulong IdtPhysical = 0x4000;
     private const ulong CodePhysical = 0x5000;
     private const int SystemCallStubOffset = GuestStubs.ExceptionCount * GuestStubs.ExceptionStride;
+    private const int SysretStubOffset = SystemCallStubOffset + 16;
+    private const int IretStubOffset = SysretStubOffset + 16;
+    private const int IretFrameOffset = 0x800;
     private const ulong VCpuPhysical = 0x10000;
     private const int TssOffset = 0x80;
     private const ulong PageSize = 4096;
@@ -69,6 +72,8 @@ internal sealed unsafe class SystemPages : IDisposable
         }
 
         GuestStubs.KernelSystemCall.CopyTo(code[SystemCallStubOffset..]);
+        GuestStubs.ReturnFromSystemCall.CopyTo(code[SysretStubOffset..]);
+        GuestStubs.ReturnFromInterrupt.CopyTo(code[IretStubOffset..]);
         var stub = new Span<byte>(_stub, (int)PageSize);
         stub.Fill(GuestStubs.Filler);
         GuestStubs.UserSystemCall.CopyTo(stub);
@@ -88,6 +93,13 @@ internal sealed unsafe class SystemPages : IDisposable
     public static ulong CodeAddress => KernelBase + CodePhysical;
 
     public static ulong KernelSystemCallAddress => CodeAddress + SystemCallStubOffset;
+
+    public static ulong SysretStubAddress => CodeAddress + SysretStubOffset;
+
+    public static ulong IretStubAddress => CodeAddress + IretStubOffset;
+
+    /// <summary>Where a vCPU's IRET finds its frame.</summary>
+    public static ulong IretFrameAddress(int vcpu) => KernelBase + VCpuPage(vcpu) + IretFrameOffset;
 
     public static ulong GdtAddress(int vcpu) => KernelBase + VCpuPage(vcpu);
 
@@ -111,6 +123,9 @@ internal sealed unsafe class SystemPages : IDisposable
         // SAFETY: the offset lies in the vCPU's page, which lives as long as this object; only the processor writes there.
         return inside ? (ulong*)(_host + VCpuPage(vcpu) + offset) : null;
     }
+
+    /// <summary>Host address of a vCPU's IRET frame: RIP, CS, RFLAGS, RSP, SS.</summary>
+    public ulong* IretFrame(int vcpu) => (ulong*)(_host + VCpuPage(vcpu) + IretFrameOffset);
 
     /// <summary>Writes the GDT and TSS of a new vCPU.</summary>
     public void PrepareVCpu(int vcpu)

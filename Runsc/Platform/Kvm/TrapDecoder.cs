@@ -71,9 +71,15 @@ internal static unsafe class TrapDecoder
             return true;
         }
 
+        frame.OrigRax = NoSystemCall;
+        if (rip == SystemPages.SysretStubAddress || rip == SystemPages.IretStubAddress)
+        {
+            // Not yet back in ring 3: the frame is still the application's state.
+            return false;
+        }
+
         CopyRegisters(run, ref frame);
         CopyUserState(run, ref frame);
-        frame.OrigRax = NoSystemCall;
         if ((run->Events.ExceptionInjected | run->Events.ExceptionPending) != 0)
         {
             vcpu.DropEvents();

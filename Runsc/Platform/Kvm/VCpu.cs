@@ -37,6 +37,12 @@ internal sealed unsafe class VCpu : IDisposable
     private const ulong UserFlags = 0x25_4dd5;
     private const ulong FixedFlags = 0x202;
 
+    /// <summary>TF NT RF: SYSRET cannot restore them, or not with the effect that IRET has.</summary>
+    private const ulong IretFlags = 0x1_4100;
+
+    /// <summary>RFLAGS in the return stubs: interrupts off.</summary>
+    private const ulong KernelFlags = 2;
+
     private readonly KvmPlatform _platform;
     private readonly int _fd;
     private readonly KvmRun* _run;
@@ -144,8 +150,13 @@ internal sealed unsafe class VCpu : IDisposable
 
         ulong generation = space.Generation;
         ref KvmSregs sregs = ref run->Sregs;
-        bool loaded = generation == _generation && (sregs.Cs.Selector & 3) == 3 && frame.FsBase == sregs.Fs.Base && frame.GsBase == sregs.Gs.Base;
-        if (!loaded)
+        bool loaded = generation == _generation && frame.FsBase == sregs.Fs.Base && frame.GsBase == sregs.Gs.Base;
+        bool inRing3 = (sregs.Cs.Selector & 3) == 3;
+        if (loaded && !inRing3 && !_platform.SystemCallsStayInRing3)
+        {
+            ReturnByStub(ref regs);
+        }
+        else if (!loaded || !inRing3)
         {
             if (generation != _generation)
             {
@@ -223,6 +234,32 @@ internal sealed unsafe class VCpu : IDisposable
         _ = KvmCalls.Munmap((nint)_run, _runSize);
         _ = KvmCalls.Close(_fd);
         NativeMemory.AlignedFree(_userSregs);
+    }
+
+    /// <summary>
+    /// The processor is in ring 0 behind one of our stubs: it goes on at an instruction that returns to ring 3, which spares KVM the loading of
+    /// all segments. SYSRET where the registers are as after a system call, IRET otherwise; both need a user RIP that is canonical, which
+    /// the caller has checked.
+    /// </summary>
+    private void ReturnByStub(ref KvmRegs regs)
+    {
+        if (regs.Rcx == regs.Rip && regs.R11 == regs.Rflags && (regs.Rflags & IretFlags) == 0)
+        {
+            regs.Rip = SystemPages.SysretStubAddress;
+        }
+        else
+        {
+            ulong* stack = _platform.System.IretFrame(Index);
+            stack[0] = regs.Rip;
+            stack[1] = SystemPages.UserCodeSelector;
+            stack[2] = regs.Rflags;
+            stack[3] = regs.Rsp;
+            stack[4] = SystemPages.UserDataSelector;
+            regs.Rip = SystemPages.IretStubAddress;
+            regs.Rsp = SystemPages.IretFrameAddress(Index);
+        }
+
+        regs.Rflags = KernelFlags;
     }
 
     private static ulong Canonical(ulong address) => unchecked((ulong)((long)(address << 16) >> 16)) == address ? address : 0;

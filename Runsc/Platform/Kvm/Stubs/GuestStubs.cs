@@ -41,6 +41,15 @@ internal static class GuestStubs
     /// </summary>
     public static ReadOnlySpan<byte> KernelSystemCall => [0xe6, 0x80, 0xf4];
 
+    /// <summary>
+    /// The way back to ring 3 after a system call, where RCX and R11 are RIP and RFLAGS: <c>48 0f 07  sysretq</c>. Only for processors whose
+    /// SYSCALL enters ring 0.
+    /// </summary>
+    public static ReadOnlySpan<byte> ReturnFromSystemCall => [0x48, 0x0f, 0x07];
+
+    /// <summary>The way back to ring 3 with any registers; RSP points to RIP, CS, RFLAGS, RSP, SS: <c>48 cf  iretq</c>.</summary>
+    public static ReadOnlySpan<byte> ReturnFromInterrupt => [0x48, 0xcf];
+
     /// <summary>Fills unused code pages: HLT faults in ring 3 and leaves the guest in ring 0.</summary>
     public const byte Filler = 0xf4;
 
