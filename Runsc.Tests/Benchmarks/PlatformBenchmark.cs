@@ -1,6 +1,7 @@
 using System;
 using System.Diagnostics;
 using Runsc.Platform;
+using Runsc.Platform.Kvm;
 using Runsc.Platform.Kvm.Paging;
 using Runsc.Tests.Kvm;
 
@@ -12,7 +13,9 @@ internal static class PlatformBenchmark
     private const ulong Target = 0x7000_0000;
     private const AccessType ReadWrite = AccessType.Read | AccessType.Write;
 
-    public static void Run(int scale)
+    private const int MadvPopulateWrite = 23;
+
+    public static unsafe void Run(int scale)
     {
         using var machine = new GuestMachine();
         Console.WriteLine(machine.Platform.Description);
@@ -39,12 +42,38 @@ internal static class PlatformBenchmark
             task.Run();
             task.Space.Map(Target + ((ulong)i * 4096), frames + ((ulong)i * 4096), 4096, ReadWrite);
         });
-        Measure("make 2048 touched pages read-only", 1, _ => task.Space.MakeReadOnly(Target, Pages * 4096));
-        Measure("unmap 2048 touched pages", 1, _ => task.Space.Unmap(Target, Pages * 4096));
-        Measure("map 2048 pages", 1, _ => task.Space.Map(Target, frames, Pages * 4096, ReadWrite));
+        void Touch()
+        {
+            task.Start(GuestTask.Code + 0x10);
+            task.Frame.Rdi = Target;
+            task.Run();
+        }
+
+        Repeat("touch of 2048 pages that the vCPU has", Touch, Touch);
+        Repeat("make 2048 touched pages read-only", Touch, () => task.Space.MakeReadOnly(Target, Pages * 4096), MapAll);
+        Repeat("make them read-only in 32 parts", Touch, () =>
+        {
+            for (ulong part = 0; part < 64; part += 2)
+            {
+                task.Space.MakeReadOnly(Target + (part * Pages * 64), Pages * 64);
+            }
+        }, MapAll);
+        Repeat("unmap 2048 touched pages", Touch, () => task.Space.Unmap(Target, Pages * 4096), MapAll);
+        Repeat("map 2048 pages", () => task.Space.Unmap(Target, Pages * 4096), MapAll);
+        Repeat("touch of 2048 mapped pages (no trap)", () =>
+        {
+            task.Space.Unmap(Target, Pages * 4096);
+            MapAll();
+        }, Touch);
+        void MapAll() => task.Space.Map(Target, frames, Pages * 4096, ReadWrite);
+        ulong fresh = machine.Allocate(Pages);
+        Measure("populate 2048 pages in the host (MADV_POPULATE_WRITE)", 1, _ =>
+            KvmCalls.Madvise((nint)machine.Host(fresh), Pages * 4096, MadvPopulateWrite));
+        task.Space.Map(Target, fresh, Pages * 4096, ReadWrite);
         task.Start(GuestTask.Code + 0x10);
         task.Frame.Rdi = Target;
-        Measure("touch of 2048 mapped pages (no trap)", 1, _ => task.Run());
+        Measure("touch of 2048 mapped and populated pages (no trap)", 1, _ => task.Run());
+        task.Space.Map(Target, frames, Pages * 4096, ReadWrite);
         Measure("unmap one page, touch, map it", 200 * scale, i =>
         {
             ulong page = Target + ((ulong)(i % Pages) * 4096);
@@ -85,6 +114,22 @@ internal static class PlatformBenchmark
                 throw new InvalidOperationException(task.Describe(trap));
             }
         });
+    }
+
+    /// <summary>The best of some rounds, each prepared anew.</summary>
+    private static void Repeat(string name, Action prepare, Action operation, Action? restore = null)
+    {
+        double best = double.MaxValue;
+        for (int i = 0; i < 20; i++)
+        {
+            prepare();
+            long start = Stopwatch.GetTimestamp();
+            operation();
+            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalMicroseconds);
+            restore?.Invoke();
+        }
+
+        Console.WriteLine($"{best,12:F2} us  {name}");
     }
 
     private static void Measure(string name, int rounds, Action<int> operation)

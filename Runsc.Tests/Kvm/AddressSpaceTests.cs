@@ -246,6 +246,67 @@ public sealed class AddressSpaceTests
         Assert.Equal(3u, Load(task, Target));
     }
 
+    [KvmFact]
+    public void RandomEdits_AgreeWithAModel()
+    {
+        const int Seed = 20260101;
+        const int Pages = 1400;
+        const ulong Base = (1UL << 30) - (700 * 4096);
+        var random = new Random(Seed);
+        using var machine = new GuestMachine();
+        using var task = new GuestTask(machine, s_access);
+        const int Frames = 64;
+        ulong frames = machine.Allocate(Frames);
+        for (ulong i = 0; i < Frames; i++)
+        {
+            machine.Word(frames + (i * 4096)) = i;
+        }
+
+        var model = new (int Frame, bool Writable)?[Pages];
+        for (int step = 0; step < 600; step++)
+        {
+            int first = random.Next(Pages);
+            int count = random.Next(1, random.Next(4) == 0 ? Pages - first + 1 : Math.Min(40, Pages - first + 1));
+            ulong address = Base + ((ulong)first * 4096);
+            switch (random.Next(step % 50 == 49 ? 4 : 3))
+            {
+                case 0:
+                    bool writable = random.Next(2) == 0;
+                    for (int i = 0; i < count; i++)
+                    {
+                        int frame = random.Next(Frames);
+                        task.Space.Map(address + ((ulong)i * 4096), frames + ((ulong)frame * 4096), 4096, writable ? ReadWrite : AccessType.Read);
+                        model[first + i] = (frame, writable);
+                    }
+
+                    break;
+                case 1:
+                    task.Space.Unmap(address, (ulong)count * 4096);
+                    Array.Clear(model, first, count);
+                    break;
+                case 2:
+                    task.Space.MakeReadOnly(address, (ulong)count * 4096);
+                    for (int i = first; i < first + count; i++)
+                    {
+                        model[i] = model[i] is { } page ? (page.Frame, false) : null;
+                    }
+
+                    break;
+                case 3:
+                    task.Space.UnmapAll();
+                    task.Space.Map(GuestTask.Code, task.DataOffset - 4096, 4096, AccessType.Read | AccessType.Execute);
+                    Array.Clear(model);
+                    break;
+            }
+
+            for (int probe = 0; probe < 6; probe++)
+            {
+                int page = probe == 0 ? first : random.Next(Pages);
+                CheckPage(task, Base + ((ulong)page * 4096), model[page], $"seed {Seed} step {step} page {page}");
+            }
+        }
+    }
+
     [Fact]
     public void InvalidationList_TouchingPages_Merge()
     {
@@ -276,6 +337,26 @@ public sealed class AddressSpaceTests
     [InlineData(0x8000_0000_0000_1067UL, 0x1067UL, false)]
     public void NeedsInvalidation_OnlyForWhatIsLost(ulong old, ulong updated, bool expected) =>
         Assert.Equal(expected, PageEntry.NeedsInvalidation(old, updated));
+
+    private static void CheckPage(GuestTask task, ulong address, (int Frame, bool Writable)? expected, string where)
+    {
+        task.Start();
+        task.Frame.Rdi = address;
+        TrapInfo trap = task.Run();
+        bool mapped = trap.Kind == TrapKind.SystemCall;
+        Assert.True(mapped == expected.HasValue, $"{where}: {task.Describe(trap)}");
+        if (expected is not { } page)
+        {
+            return;
+        }
+
+        Assert.True(task.Frame.Rax == (ulong)page.Frame, $"{where}: frame {task.Frame.Rax}, expected {page.Frame}");
+        task.Start(GuestTask.Code + 0x10);
+        task.Frame.Rdi = address;
+        task.Frame.Rsi = (ulong)page.Frame;
+        trap = task.Run();
+        Assert.True((trap.Kind == TrapKind.SystemCall) == page.Writable, $"{where}: {task.Describe(trap)}");
+    }
 
     private static byte[] BuildAccess()
     {

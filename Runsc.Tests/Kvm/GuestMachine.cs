@@ -44,6 +44,8 @@ internal sealed unsafe partial class GuestMachine : IMemorySource, IDisposable
 
     public Span<byte> Bytes(ulong offset, int length) => new(_memory + offset, length);
 
+    public byte* Host(ulong offset) => _memory + offset;
+
     public ref ulong Word(ulong offset) => ref *(ulong*)(_memory + offset);
 
     public void Dispose()

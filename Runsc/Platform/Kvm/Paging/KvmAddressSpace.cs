@@ -19,7 +19,7 @@ namespace Runsc.Platform.Kvm.Paging;
 /// Shadow paging does not look again at entries above the leaves, so these never change from present to something else while the root lives.
 /// </para>
 /// </summary>
-internal sealed unsafe class KvmAddressSpace : IAddressSpace
+internal sealed unsafe partial class KvmAddressSpace : IAddressSpace
 {
     /// <summary>In <see cref="_guests"/>: the root is being exchanged, nobody may enter.</summary>
     private const int Exclusive = int.MinValue;
@@ -30,9 +30,7 @@ internal sealed unsafe class KvmAddressSpace : IAddressSpace
 
     // Guarded by _mu.
     private InvalidationList _stale;
-    private ulong[] _blocks = new ulong[4];
-    private int _blockCount;
-    private int _nextPage = TableArena.BlockPages;
+    private TableBlocks _blocks;
 
     // Written under _mu; read by a vCPU between EnterGuest and its entry.
     private ulong _root;
@@ -49,6 +47,7 @@ internal sealed unsafe class KvmAddressSpace : IAddressSpace
     {
         _platform = platform;
         _arena = platform.Tables;
+        _blocks = new TableBlocks(_arena);
         CreateRootLocked();
     }
 
@@ -65,7 +64,7 @@ internal sealed unsafe class KvmAddressSpace : IAddressSpace
         {
             lock (_mu)
             {
-                return _blockCount;
+                return _blocks.Count;
             }
         }
     }
@@ -130,6 +129,11 @@ internal sealed unsafe class KvmAddressSpace : IAddressSpace
         ulong end = address + length;
         lock (_mu)
         {
+            if (TryRewriteLocked(address, end, ~PageEntry.Writable))
+            {
+                return;
+            }
+
             while (address < end)
             {
                 ulong* entry = FindLeafLocked(ref address);
@@ -158,29 +162,25 @@ internal sealed unsafe class KvmAddressSpace : IAddressSpace
     {
         lock (_mu)
         {
-            if (Interlocked.CompareExchange(ref _guests, Exclusive, 0) != 0)
+            if (!TryEnterExclusive())
             {
                 // Someone runs on the old root and would go on using it: take its entries away one by one.
                 UnmapLocked(0, SystemPages.UserStubVirtual);
                 return;
             }
 
-            ulong[] blocks = _blocks;
-            int count = _blockCount;
-            _blocks = new ulong[4];
-            _blockCount = 0;
-            _nextPage = TableArena.BlockPages;
+            TableBlocks old = _blocks;
+            _blocks = new TableBlocks(_arena);
             CreateRootLocked();
-            Interlocked.Add(ref _guests, unchecked(-Exclusive));
-            FreeBlocks(blocks, count);
+            LeaveExclusive();
+            old.FreeAll();
         }
     }
 
     public void Dispose()
     {
         Debug.Assert(Volatile.Read(ref _guests) == 0);
-        FreeBlocks(_blocks, _blockCount);
-        _blockCount = 0;
+        _blocks.FreeAll();
     }
 
     /// <summary>Maps one page to any guest-physical address: the SYSCALL stub, and what the start-up probe needs.</summary>
@@ -220,9 +220,14 @@ internal sealed unsafe class KvmAddressSpace : IAddressSpace
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Index(ulong address, int level) => (int)(address >> (PageEntry.PageShift + (9 * level))) & (PageEntry.EntriesPerTable - 1);
 
+    /// <summary>Keeps every vCPU out until <see cref="LeaveExclusive"/>; false if one is in the guest. Held together with _mu, on which the others wait.</summary>
+    private bool TryEnterExclusive() => Interlocked.CompareExchange(ref _guests, Exclusive, 0) == 0;
+
+    private void LeaveExclusive() => Interlocked.Add(ref _guests, unchecked(-Exclusive));
+
     private void CreateRootLocked()
     {
-        _root = NewTableLocked();
+        _root = _blocks.NewTable();
         _arena.HostOf(_root)[511] = SystemPages.RootEntry;
         if (_platform.SystemCallsStayInRing3)
         {
@@ -232,35 +237,6 @@ internal sealed unsafe class KvmAddressSpace : IAddressSpace
         }
 
         Volatile.Write(ref _generation, _platform.NextGeneration());
-    }
-
-    private void FreeBlocks(ulong[] blocks, int count)
-    {
-        for (int i = 0; i < count; i++)
-        {
-            _arena.FreeBlock(blocks[i]);
-        }
-    }
-
-    private ulong NewTableLocked()
-    {
-        if (_nextPage == TableArena.BlockPages)
-        {
-            if (_blockCount == _blocks.Length)
-            {
-                Array.Resize(ref _blocks, _blocks.Length * 2);
-            }
-
-            if (!_arena.TryAllocateBlock(out _blocks[_blockCount]))
-            {
-                KvmFailure.Fatal("no memory for page tables");
-            }
-
-            _blockCount++;
-            _nextPage = 0;
-        }
-
-        return _blocks[_blockCount - 1] + ((ulong)_nextPage++ * PageEntry.PageSize);
     }
 
     /// <summary>The leaf entry of an address; tables that are missing are made.</summary>
@@ -273,7 +249,7 @@ internal sealed unsafe class KvmAddressSpace : IAddressSpace
             if ((*entry & PageEntry.Present) == 0)
             {
                 // The new table is zero before it can be reached: x86 stores are seen in order.
-                Volatile.Write(ref *entry, NewTableLocked() | PageEntry.TableBits);
+                Volatile.Write(ref *entry, _blocks.NewTable() | PageEntry.TableBits);
             }
 
             table = _arena.HostOf(*entry & PageEntry.AddressMask);
@@ -304,6 +280,11 @@ internal sealed unsafe class KvmAddressSpace : IAddressSpace
 
     private void UnmapLocked(ulong address, ulong end)
     {
+        if (TryRewriteLocked(address, end, 0))
+        {
+            return;
+        }
+
         while (address < end)
         {
             ulong* entry = FindLeafLocked(ref address);
