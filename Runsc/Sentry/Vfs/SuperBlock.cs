@@ -1,0 +1,32 @@
+using Runsc.Linux;
+
+namespace Runsc.Sentry.Vfs;
+
+/// <summary>An instance of a file system. Lives as long as a mount or an inode of it does.</summary>
+internal abstract class SuperBlock
+{
+    /// <summary>As in /proc/mounts and /proc/filesystems.</summary>
+    public abstract string TypeName { get; }
+
+    /// <summary>st_dev of its files: anonymous device numbers (major 0), handed out at creation.</summary>
+    public required ulong Device { get; init; }
+
+    /// <summary>The root directory; the super block holds a reference.</summary>
+    public abstract Inode Root { get; }
+
+    /// <summary>Options of the file system itself as /proc/mounts shows them after ro/rw ("size=1024k,mode=755"); empty for none.</summary>
+    public virtual string ShownOptions => "";
+
+    /// <summary>What /proc/mounts shows as the source.</summary>
+    public virtual string Source => TypeName;
+
+    public abstract Errno GetStatfs(out Statfs statfs);
+
+    /// <summary>syncfs(2).</summary>
+    public virtual Errno Sync() => Errno.None;
+
+    /// <summary>The last mount is gone.</summary>
+    public virtual void Release()
+    {
+    }
+}
