@@ -41,9 +41,6 @@ internal abstract class FileDescription : IWaitable
 
     public bool IsAppend => (StatusFlags & Fcntl.O_APPEND) != 0;
 
-    /// <summary>Who gets SIGIO (F_SETOWN, F_SETSIG); null until asked for.</summary>
-    public AsyncOwner? Async;
-
     /// <summary>F_SETFL. EINVAL where the file cannot have a flag, EPERM.</summary>
     public virtual Errno SetStatusFlags(int flags)
     {
@@ -144,6 +141,7 @@ internal abstract class FileDescription : IWaitable
         if (left == 0)
         {
             EpollRegistrations?.OnFileReleased(this);
+            Inode.Locks?.ReleaseAllOf(this);
             OnRelease();
             Path.DecRef();
         }

@@ -31,9 +31,6 @@ internal abstract class Inode(SuperBlock super)
     /// <summary>What open(2) of a FIFO, socket or lock(2) on this file share; created on demand by the user of the slot.</summary>
     public FileLocks? Locks;
 
-    /// <summary>inotify watches on this inode; null when there are none.</summary>
-    public volatile InotifyWatchList? Watches;
-
     /// <summary>Fills attributes as statx(2) with all of STATX_BASIC_STATS (and BTIME if known).</summary>
     public abstract Errno GetAttributes(out FileAttributes attributes);
 

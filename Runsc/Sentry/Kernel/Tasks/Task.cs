@@ -1,6 +1,7 @@
-using System.Threading;
+using Runsc.Linux;
 using Runsc.Platform;
 using Runsc.Sentry.Auth;
+using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Memory;
 using Runsc.Sentry.Vfs;
@@ -14,38 +15,85 @@ namespace Runsc.Sentry.Kernel.Tasks;
 /// </remarks>
 internal sealed partial class Task : ICaller
 {
-    public required Kernel Kernel { get; init; }
+    private volatile Credentials _credentials;
+    private volatile MemoryManager _memory;
+
+    public Task(SentryKernel kernel, ThreadGroup group, MemoryManager memory, FdTable files, FsContext fs, MountNamespace mounts, Credentials credentials)
+    {
+        Kernel = kernel;
+        ThreadGroup = group;
+        _memory = memory;
+        Files = files;
+        Fs = fs;
+        MountNamespace = mounts;
+        _credentials = credentials;
+        Context = kernel.Platform.CreateContext();
+        AllocateWakeWord();
+    }
+
+    public SentryKernel Kernel { get; }
 
     /// <summary>The process. Immutable.</summary>
-    public required ThreadGroup ThreadGroup { get; set; }
+    public ThreadGroup ThreadGroup { get; }
 
-    /// <summary>Thread id in the root PID namespace; as the task itself sees it: <see cref="PidNamespace"/>.</summary>
-    public required int ThreadId { get; set; }
+    /// <summary>Changed by execve of a thread other than the leader, under the task lock.</summary>
+    public int ThreadId { get; set; }
 
-    /// <summary>Its address space. Replaced by execve on its own thread; others take a reference under the thread group's lock.</summary>
-    public required MemoryManager Memory { get; set; }
+    /// <summary>Its address space; replaced by execve. Others take a user of it before they use it.</summary>
+    public MemoryManager Memory => _memory;
 
-    public required FdTable Files { get; set; }
+    public FdTable Files { get; private set; }
 
-    public required FsContext Fs { get; set; }
+    public FsContext Fs { get; private set; }
 
     FsContext? ICaller.Fs => Fs;
-
-    private volatile Credentials? _credentials;
 
     /// <summary>Written only by the task itself; an immutable record, so anyone may read it.</summary>
     public Credentials Credentials
     {
-        get => _credentials!;
+        get => _credentials;
         set => _credentials = value;
     }
 
     public IUserMemory UserMemory => Memory;
 
-    public required MountNamespace MountNamespace { get; set; }
+    public MountNamespace MountNamespace { get; set; }
 
     public int ProcessId => ThreadGroup.Id;
 
     /// <summary>Registers and FPU state, and the way into the application.</summary>
-    public required IContext Context { get; init; }
+    public IContext Context { get; }
+
+    /// <summary>comm: at most 15 bytes, each char one byte.</summary>
+    public string Name { get; set; } = "";
+
+    public ulong FileSizeLimit => ThreadGroup.Limit(Resource.RLIMIT_FSIZE);
+
+    public void FileSizeExceeded() => SendSignal(new SignalInfo { Signal = Signal.SIGXFSZ, Code = SignalInfo.SI_KERNEL });
+
+    public ulong DescriptorLimit => ThreadGroup.Limit(Resource.RLIMIT_NOFILE);
+
+    // Set by the thread itself; see set_tid_address(2), get_robust_list(2), rseq(2), prctl(2).
+    public ulong ClearThreadId { get; set; }
+    public ulong RobustList { get; set; }
+    public ulong RseqArea { get; set; }
+    public uint RseqLength { get; set; }
+    public uint RseqSignature { get; set; }
+    public int ParentDeathSignal { get; set; }
+    public bool IsDumpable { get; set; } = true;
+    public bool KeepCapabilities { get; set; }
+    public ulong TimerSlack { get; set; } = 50_000;
+    public uint Personality { get; set; }
+    public int Nice { get; set; }
+
+    /// <summary>CPUs that it may run on, as sched_setaffinity(2) left them; bit per CPU.</summary>
+    public ulong Affinity { get; set; } = ulong.MaxValue;
+
+    // CPU time in nanoseconds: in the application, and in the kernel. Written by the task's thread.
+    public long UserTime;
+    public long SystemTime;
+    public long VoluntarySwitches;
+    public long InvoluntarySwitches;
+
+    public long StartTime { get; init; }
 }

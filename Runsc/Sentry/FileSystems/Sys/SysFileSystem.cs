@@ -1,0 +1,96 @@
+using System.Globalization;
+using Runsc.Linux;
+using Runsc.Sentry.FileSystems.Pseudo;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Sentry.FileSystems.Sys;
+
+/// <summary>sysfs(5): the basics that programs look at — processors, the loopback interface, memory settings. Read-only.</summary>
+internal static class SysFileSystem
+{
+    /// <param name="device">st_dev of the new instance.</param>
+    /// <param name="processors">Processors that the application sees.</param>
+    /// <param name="created">Time that the files show.</param>
+    public static SuperBlock Create(ulong device, int processors, FileTime created)
+    {
+        PseudoSuperBlock super = new("sysfs", Stat.SYSFS_MAGIC) { Device = device, Created = created };
+        super.SetRoot(new PseudoDirectory(super)
+            .Add("block", new PseudoDirectory(super))
+            .Add("bus", new PseudoDirectory(super))
+            .Add("class", new PseudoDirectory(super)
+                .Add("block", new PseudoDirectory(super))
+                .Add("net", new PseudoDirectory(super).Add("lo", new PseudoSymlink(super, "../../devices/virtual/net/lo")))
+                .Add("tty", new PseudoDirectory(super)))
+            .Add("dev", new PseudoDirectory(super)
+                .Add("block", new PseudoDirectory(super))
+                .Add("char", new PseudoDirectory(super)))
+            .Add("devices", new PseudoDirectory(super)
+                .Add("system", new PseudoDirectory(super)
+                    .Add("cpu", Processors(super, processors))
+                    .Add("node", new PseudoDirectory(super)
+                        .Add("has_cpu", Text(super, "0"))
+                        .Add("node0", new PseudoDirectory(super).Add("cpulist", Text(super, Range(processors))))
+                        .Add("online", Text(super, "0"))
+                        .Add("possible", Text(super, "0"))))
+                .Add("virtual", new PseudoDirectory(super).Add("net", new PseudoDirectory(super).Add("lo", Loopback(super)))))
+            .Add("firmware", new PseudoDirectory(super))
+            .Add("fs", new PseudoDirectory(super).Add("cgroup", new PseudoDirectory(super)))
+            .Add("kernel", new PseudoDirectory(super)
+                .Add("mm", new PseudoDirectory(super)
+                    .Add("hugepages", new PseudoDirectory(super))
+                    .Add("transparent_hugepage", new PseudoDirectory(super)
+                        .Add("enabled", Text(super, "always madvise [never]"))
+                        .Add("hpage_pmd_size", Text(super, "2097152")))))
+            .Add("module", new PseudoDirectory(super))
+            .Add("power", new PseudoDirectory(super)));
+        return super;
+    }
+
+    private static PseudoDirectory Processors(PseudoSuperBlock super, int count)
+    {
+        string range = Range(count);
+        PseudoDirectory directory = new(super);
+        for (int i = 0; i < count; i++)
+        {
+            string own = i.ToString(CultureInfo.InvariantCulture);
+            PseudoDirectory processor = new(super);
+            if (i > 0)
+            {
+                processor.Add("online", Text(super, "1"));
+            }
+
+            processor.Add("topology", new PseudoDirectory(super)
+                .Add("core_cpus_list", Text(super, own))
+                .Add("core_id", Text(super, own))
+                .Add("core_siblings_list", Text(super, range))
+                .Add("package_cpus_list", Text(super, range))
+                .Add("physical_package_id", Text(super, "0"))
+                .Add("thread_siblings_list", Text(super, own)));
+            directory.Add("cpu" + own, processor);
+        }
+
+        return directory
+            .Add("isolated", Text(super, ""))
+            .Add("kernel_max", Text(super, "8191"))
+            .Add("offline", Text(super, ""))
+            .Add("online", Text(super, range))
+            .Add("possible", Text(super, range))
+            .Add("present", Text(super, range));
+    }
+
+    private static PseudoDirectory Loopback(PseudoSuperBlock super) => new PseudoDirectory(super)
+        .Add("addr_len", Text(super, "6"))
+        .Add("address", Text(super, "00:00:00:00:00:00"))
+        .Add("broadcast", Text(super, "00:00:00:00:00:00"))
+        .Add("flags", Text(super, "0x9"))
+        .Add("ifindex", Text(super, "1"))
+        .Add("iflink", Text(super, "1"))
+        .Add("mtu", Text(super, "65536"))
+        .Add("operstate", Text(super, "unknown"))
+        .Add("tx_queue_len", Text(super, "1000"))
+        .Add("type", Text(super, "772"));
+
+    private static PseudoTextFile Text(PseudoSuperBlock super, string line) => new(super, () => line + "\n");
+
+    private static string Range(int count) => count == 1 ? "0" : string.Create(CultureInfo.InvariantCulture, $"0-{count - 1}");
+}

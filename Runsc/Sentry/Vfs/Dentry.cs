@@ -1,0 +1,185 @@
+using System;
+using System.Collections.Generic;
+using System.Threading;
+using Runsc.Common;
+
+namespace Runsc.Sentry.Vfs;
+
+/// <summary>A name in a directory and what it leads to: an inode, or nothing (a negative dentry). Linux: struct dentry.</summary>
+/// <remarks>
+/// The tree is the cache: a child stays in its parent until it is evicted (no references of its own) or its name goes away.
+/// References count users (paths, mounts, children); the cache itself holds none, so an unused dentry may be dropped at any time.
+/// </remarks>
+internal sealed class Dentry
+{
+    private int _references = 1;
+    private Inode? _inode;
+
+    /// <param name="parent">Null for a root; else the dentry takes a reference on it.</param>
+    /// <param name="name">Bytes of the name, owned by the dentry.</param>
+    /// <param name="inode">The inode, whose reference passes to the dentry; null for a negative one.</param>
+    public Dentry(Dentry? parent, byte[] name, Inode? inode)
+    {
+        parent?.IncRef();
+        Parent = parent;
+        Name = name;
+        _inode = inode;
+    }
+
+    /// <summary>Held while names below this directory are looked up or changed. Sleeping lock; parent before child.</summary>
+    public Lock DirectoryLock { get; } = new();
+
+    /// <summary>Changed by rename only, under the rename lock and both directory locks.</summary>
+    public Dentry? Parent { get; private set; }
+
+    /// <summary>As <see cref="Parent"/>.</summary>
+    public byte[] Name { get; private set; }
+
+    /// <summary>Null when negative. Becomes null when the last user of an unlinked name is gone.</summary>
+    public Inode? Inode => _inode;
+
+    public bool IsNegative => _inode is null;
+
+    /// <summary>The name was removed; the dentry lives on for those who hold it ("(deleted)").</summary>
+    public bool IsUnlinked { get; private set; }
+
+    /// <summary>Something is mounted here in some namespace.</summary>
+    public int MountCount;
+
+    // Guarded by DirectoryLock. Null until the first child.
+    private Dictionary<ByteKey, Dentry>? _children;
+
+    public int CachedChildren => _children?.Count ?? 0;
+
+    /// <summary>Lock held: DirectoryLock. No reference is taken.</summary>
+    public Dentry? FindChildLocked(ReadOnlySpan<byte> name)
+    {
+        if (_children is null)
+        {
+            return null;
+        }
+
+        return _children.GetAlternateLookup<ReadOnlySpan<byte>>().TryGetValue(name, out Dentry? child) ? child : null;
+    }
+
+    /// <summary>Lock held: DirectoryLock.</summary>
+    public void AddChildLocked(Dentry child)
+    {
+        _children ??= new Dictionary<ByteKey, Dentry>(ByteKeyComparer.Instance);
+        _children[new ByteKey(child.Name)] = child;
+    }
+
+    /// <summary>Lock held: DirectoryLock. Forgets a child whose name is gone or whose inode is no longer right.</summary>
+    public void RemoveChildLocked(Dentry child, bool unlinked)
+    {
+        if (FindChildLocked(child.Name) == child)
+        {
+            _children!.Remove(new ByteKey(child.Name));
+        }
+
+        child.IsUnlinked |= unlinked;
+        if (Volatile.Read(ref child._references) == 0)
+        {
+            child.Destroy();
+        }
+    }
+
+    /// <summary>Gives a negative dentry its inode. Lock held: the parent's DirectoryLock.</summary>
+    public void InstantiateLocked(Inode inode)
+    {
+        if (Interlocked.CompareExchange(ref _inode, inode, null) is not null)
+        {
+            Invariant.Fail("dentry instantiated twice");
+        }
+    }
+
+    /// <summary>Locks held: rename lock, both directories' DirectoryLock.</summary>
+    public void MoveLocked(Dentry newParent, byte[] newName)
+    {
+        Dentry oldParent = Parent!;
+        if (oldParent.FindChildLocked(Name) == this)
+        {
+            oldParent._children!.Remove(new ByteKey(Name));
+        }
+
+        newParent.IncRef();
+        Parent = newParent;
+        Name = newName;
+        newParent.AddChildLocked(this);
+        oldParent.DecRef();
+    }
+
+    public void IncRef() => Interlocked.Increment(ref _references);
+
+    public void DecRef()
+    {
+        int left = Interlocked.Decrement(ref _references);
+        if (left > 0)
+        {
+            return;
+        }
+
+        if (left < 0)
+        {
+            Invariant.Fail("dentry reference count below zero");
+        }
+
+        Dentry? parent = Parent;
+        if (parent is null)
+        {
+            Destroy();
+            return;
+        }
+
+        // A dentry with no user stays in the cache while its name is valid and the parent wants to keep it.
+        if (IsUnlinked || !DentryCache.Keep(this))
+        {
+            Evict(parent);
+        }
+    }
+
+    /// <summary>Drops an unused dentry from its parent's cache. False when it is in use again.</summary>
+    internal bool TryEvict()
+    {
+        Dentry? parent = Parent;
+        return parent is not null && Evict(parent);
+    }
+
+    private bool Evict(Dentry parent)
+    {
+        lock (parent.DirectoryLock)
+        {
+            if (Parent != parent || Volatile.Read(ref _references) != 0 || _destroyed)
+            {
+                return false;
+            }
+
+            if (parent.FindChildLocked(Name) == this)
+            {
+                parent._children!.Remove(new ByteKey(Name));
+            }
+        }
+
+        Destroy();
+        return true;
+    }
+
+    private bool _destroyed;
+
+    private void Destroy()
+    {
+        lock (this.DirectoryLock)
+        {
+            if (_destroyed)
+            {
+                return;
+            }
+
+            _destroyed = true;
+        }
+
+        Inode? inode = Interlocked.Exchange(ref _inode, null);
+        inode?.DecRef();
+        Parent?.DecRef();
+    }
+}

@@ -1,0 +1,35 @@
+using System.Threading;
+
+namespace Runsc.Sentry.Vfs;
+
+/// <summary>A place where (part of) a file system is attached (Linux: struct mount).</summary>
+internal sealed class Mount(SuperBlock super, Dentry root, int id, ulong flags)
+{
+    private int _references = 1;
+
+    public SuperBlock Super { get; } = super;
+
+    /// <summary>What is seen at the mount point: the file system's root, or a directory or file of it (bind mount).</summary>
+    public Dentry Root { get; } = root;
+
+    /// <summary>As in /proc/PID/mountinfo.</summary>
+    public int Id { get; } = id;
+
+    /// <summary>MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, …</summary>
+    public ulong Flags { get; set; } = flags;
+
+    /// <summary>Where it is attached; null for a root or a detached mount. Guarded by the namespace's lock.</summary>
+    public Mount? Parent { get; internal set; }
+
+    /// <summary>As <see cref="Parent"/>.</summary>
+    public Dentry? MountPoint { get; internal set; }
+
+    public bool IsReadOnly => (Flags & Linux.Mount.MS_RDONLY) != 0;
+
+    /// <summary>Users beyond the namespace itself (EBUSY of umount2(2)).</summary>
+    public int Users => Volatile.Read(ref _references) - 1;
+
+    public void IncRef() => Interlocked.Increment(ref _references);
+
+    public void DecRef() => Interlocked.Decrement(ref _references);
+}

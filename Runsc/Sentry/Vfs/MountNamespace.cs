@@ -1,0 +1,271 @@
+using System.Collections.Generic;
+using System.Threading;
+using Runsc.Common;
+using Runsc.Linux;
+
+namespace Runsc.Sentry.Vfs;
+
+/// <summary>The tree of mounts that some tasks see (mount_namespaces(7)). Linux: struct mnt_namespace.</summary>
+/// <remarks>One lock for the tree; a leaf but for reference counts.</remarks>
+internal sealed class MountNamespace
+{
+    private static int s_nextId = 20;
+
+    private readonly Lock _mu = new();
+
+    // Guarded by _mu. By parent mount and mount point; several on one point stack through the root of the one below.
+    private readonly Dictionary<(Mount, Dentry), Mount> _attached = [];
+
+    // Guarded by _mu. In order of attachment, as /proc/mounts shows them.
+    private readonly List<Mount> _order = [];
+
+    /// <summary>The super block's root becomes the root of the namespace.</summary>
+    public MountNamespace(SuperBlock super, ulong flags)
+    {
+        Root = NewMount(super, NewRootDentry(super), flags);
+        _order.Add(Root);
+    }
+
+    private MountNamespace(Mount root)
+    {
+        Root = root;
+    }
+
+    public Mount Root { get; private set; }
+
+    /// <summary>A dentry for the root of a file system that is not mounted yet.</summary>
+    public static Dentry NewRootDentry(SuperBlock super)
+    {
+        super.Root.IncRef();
+        return new Dentry(null, [], super.Root);
+    }
+
+    public static Mount NewMount(SuperBlock super, Dentry root, ulong flags) => new(super, root, Interlocked.Increment(ref s_nextId), flags);
+
+    /// <summary>The root directory as a path, with references.</summary>
+    public VfsPath GetRootPath()
+    {
+        VfsPath path;
+        lock (_mu)
+        {
+            path = new VfsPath(Root, Root.Root);
+            path.IncRef();
+        }
+
+        // Mounts over the root itself are what "/" means.
+        while (TryGetMountAt(path, out Mount? over))
+        {
+            path.DecRef();
+            over!.Root.IncRef();
+            path = new VfsPath(over, over.Root);
+        }
+
+        return path;
+    }
+
+    /// <summary>What is mounted right at <paramref name="place"/>, with a reference.</summary>
+    public bool TryGetMountAt(in VfsPath place, out Mount? mount)
+    {
+        lock (_mu)
+        {
+            if (!_attached.TryGetValue((place.Mount, place.Dentry), out mount))
+            {
+                return false;
+            }
+
+            mount.IncRef();
+            return true;
+        }
+    }
+
+    /// <summary>Where a mount is attached; nulls for the root. No references are taken.</summary>
+    public (Mount? Parent, Dentry? Point) GetAttachment(Mount mount)
+    {
+        lock (_mu)
+        {
+            return (mount.Parent, mount.MountPoint);
+        }
+    }
+
+    /// <summary>Attaches a new mount at <paramref name="place"/>, over whatever is mounted there. ENOTDIR when kinds differ.</summary>
+    public Errno Attach(Mount mount, VfsPath place)
+    {
+        bool directory = mount.Root.Inode!.IsDirectory;
+        if (place.Dentry.Inode is not Inode at || at.IsDirectory != directory)
+        {
+            return Errno.ENOTDIR;
+        }
+
+        lock (_mu)
+        {
+            while (_attached.TryGetValue((place.Mount, place.Dentry), out Mount? over))
+            {
+                place = new VfsPath(over, over.Root);
+            }
+
+            mount.Parent = place.Mount;
+            mount.MountPoint = place.Dentry;
+            place.Dentry.IncRef();
+            Interlocked.Increment(ref place.Dentry.MountCount);
+            _attached[(place.Mount, place.Dentry)] = mount;
+            _order.Add(mount);
+            return Errno.None;
+        }
+    }
+
+    /// <summary>Detaches a mount and all below it (umount2(2) with MNT_DETACH), or only if nothing is below and nobody uses it: EBUSY. EINVAL for the root.</summary>
+    public Errno Detach(Mount mount, bool lazy)
+    {
+        List<Dentry> points = [];
+        lock (_mu)
+        {
+            if (mount == Root || mount.Parent is null)
+            {
+                return Errno.EINVAL;
+            }
+
+            if (!lazy && (mount.Users > 1 || HasChildrenLocked(mount)))
+            {
+                return Errno.EBUSY;
+            }
+
+            DetachLocked(mount, points);
+        }
+
+        foreach (Dentry point in points)
+        {
+            point.DecRef();
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>A copy for unshare(CLONE_NEWNS). <paramref name="map"/> tells the new mount for each old one.</summary>
+    public MountNamespace Clone(out Dictionary<Mount, Mount> map)
+    {
+        map = [];
+        lock (_mu)
+        {
+            foreach (Mount old in _order)
+            {
+                map[old] = NewMount(old.Super, old.Root, old.Flags);
+                old.Root.IncRef();
+            }
+
+            MountNamespace copy = new(map[Root]);
+            foreach (Mount old in _order)
+            {
+                Mount mount = map[old];
+                copy._order.Add(mount);
+                if (old.Parent is null || old == Root)
+                {
+                    continue;
+                }
+
+                mount.Parent = map[old.Parent];
+                mount.MountPoint = old.MountPoint;
+                old.MountPoint!.IncRef();
+                Interlocked.Increment(ref old.MountPoint.MountCount);
+                copy._attached[(mount.Parent, old.MountPoint)] = mount;
+            }
+
+            return copy;
+        }
+    }
+
+    /// <summary>The mounts in order of attachment.</summary>
+    public List<Mount> Snapshot()
+    {
+        lock (_mu)
+        {
+            return [.. _order];
+        }
+    }
+
+    /// <summary>The path of a place as seen from <paramref name="root"/>; null when it cannot be reached from there.</summary>
+    public byte[]? GetPath(VfsPath place, in VfsPath root, out bool unlinked)
+    {
+        List<byte[]> names = [];
+        int length = 0;
+        unlinked = place.Dentry.IsUnlinked;
+        while (place != root)
+        {
+            if (place.Dentry == place.Mount.Root)
+            {
+                (Mount? parent, Dentry? point) = GetAttachment(place.Mount);
+                if (parent is null)
+                {
+                    return place.Mount == Root && root.Mount is not null ? null : Join(names, length);
+                }
+
+                place = new VfsPath(parent, point!);
+                continue;
+            }
+
+            if (place.Dentry.Parent is not Dentry up)
+            {
+                break;
+            }
+
+            names.Add(place.Dentry.Name);
+            length = checked(length + place.Dentry.Name.Length + 1);
+            place = new VfsPath(place.Mount, up);
+        }
+
+        return Join(names, length);
+    }
+
+    private static byte[] Join(List<byte[]> names, int length)
+    {
+        if (names.Count == 0)
+        {
+            return "/"u8.ToArray();
+        }
+
+        byte[] path = new byte[length];
+        int at = 0;
+        for (int i = names.Count - 1; i >= 0; i--)
+        {
+            path[at++] = (byte)'/';
+            names[i].CopyTo(path, at);
+            at += names[i].Length;
+        }
+
+        return path;
+    }
+
+    private bool HasChildrenLocked(Mount mount)
+    {
+        foreach (Mount other in _order)
+        {
+            if (other.Parent == mount)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private void DetachLocked(Mount mount, List<Dentry> points)
+    {
+        foreach (Mount child in _order.ToArray())
+        {
+            if (child.Parent == mount)
+            {
+                DetachLocked(child, points);
+            }
+        }
+
+        if (!_attached.Remove((mount.Parent!, mount.MountPoint!)))
+        {
+            Invariant.Fail("a mount is not where it says");
+        }
+
+        Interlocked.Decrement(ref mount.MountPoint!.MountCount);
+        points.Add(mount.MountPoint);
+        _order.Remove(mount);
+        mount.Parent = null;
+        mount.MountPoint = null;
+    }
+}
