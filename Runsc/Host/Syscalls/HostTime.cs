@@ -15,6 +15,17 @@ internal static unsafe partial class HostTime
         return time.ToNanoseconds();
     }
 
+    /// <summary>gettid(2).</summary>
+    public static int ThreadId() => GetTidNative();
+
+    /// <summary>Processor time of a thread of this process in nanoseconds; negative when it has ended.</summary>
+    public static long OfThread(int thread)
+    {
+        // The clock id of another thread: its number inverted, CPUCLOCK_PERTHREAD and CPUCLOCK_SCHED.
+        Timespec time;
+        return ClockGetTimeNative((~thread << 3) | 6, &time) == 0 ? time.ToNanoseconds() : -1;
+    }
+
     /// <summary>getrandom(2), whole.</summary>
     public static void FillRandom(Span<byte> buffer)
     {
@@ -31,6 +42,10 @@ internal static unsafe partial class HostTime
     [LibraryImport("libc", EntryPoint = "clock_gettime")]
     [SuppressGCTransition]
     private static partial int ClockGetTimeNative(int clock, Timespec* time);
+
+    [LibraryImport("libc", EntryPoint = "gettid")]
+    [SuppressGCTransition]
+    private static partial int GetTidNative();
 
     [LibraryImport("libc", EntryPoint = "getrandom")]
     private static partial nint GetRandomNative(byte* buffer, nint length, uint flags);

@@ -13,10 +13,20 @@ internal struct SignalAction
     public const ulong SIG_DFL = 0;
     public const ulong SIG_IGN = 1;
 
+    /// <summary>sa_restorer is set; x86-64 has no other way back from a handler.</summary>
+    public const ulong SA_RESTORER = 0x04000000;
+
+    /// <summary>Flags that Linux knows on x86-64; others are cleared, so that programs can probe (SA_UNSUPPORTED).</summary>
+    public const ulong KnownFlags =
+        (ulong)Signal.SA_NOCLDSTOP | (ulong)Signal.SA_NOCLDWAIT | (ulong)Signal.SA_SIGINFO | SA_RESTORER
+        | (ulong)Signal.SA_ONSTACK | (ulong)Signal.SA_RESTART | (ulong)Signal.SA_NODEFER | Signal.SA_RESETHAND;
+
     public ulong Handler;
     public ulong Flags;
     public ulong Restorer;
     public ulong Mask;
+
+    public readonly bool Has(ulong flag) => (Flags & flag) != 0;
 }
 
 /// <summary>What a signal does when there is no handler (signal(7)).</summary>
@@ -54,6 +64,9 @@ internal sealed class SignalActions
             _actions[signal] = new SignalAction { Handler = handler };
         }
     }
+
+    /// <summary>CLONE_CLEAR_SIGHAND: as <see cref="ResetHandlers"/>.</summary>
+    public bool HasHandler(int signal) => _actions[signal].Handler > SignalAction.SIG_IGN;
 
     public bool IsIgnored(int signal)
     {

@@ -1,74 +1,153 @@
 using System.Collections.Generic;
 using System.Numerics;
+using System.Runtime.InteropServices;
+using Runsc.Linux;
 
 namespace Runsc.Sentry.Kernel.Signals;
 
-/// <summary>Pending signals of a task or a process. Standard signals are kept once, real-time ones are queued. Guarded by the kernel's task lock.</summary>
+/// <summary>
+/// Pending signals of a task or a process (Linux: struct sigpending). Standard signals are kept once, real-time ones are queued
+/// in order of arrival. Guarded by the kernel's task lock.
+/// </summary>
 internal sealed class SignalQueue
 {
-    private const int MaxQueued = 1024;
+    /// <summary>Signals that an instruction of the application causes; they are delivered before all others.</summary>
+    private const ulong Synchronous =
+        (1UL << (Signal.SIGSEGV - 1)) | (1UL << (Signal.SIGBUS - 1)) | (1UL << (Signal.SIGILL - 1)) | (1UL << (Signal.SIGTRAP - 1))
+        | (1UL << (Signal.SIGFPE - 1)) | (1UL << (Signal.SIGSYS - 1));
 
-    private readonly LinkedList<SignalInfo> _queue = new();
+    /// <summary>First real-time signal as the kernel counts (SIGRTMIN of libc is higher).</summary>
+    public const int FirstRealTime = 32;
+
+    // A list of values: nothing is allocated once it has grown.
+    private readonly List<SignalInfo> _queue = [];
 
     /// <summary>Bit N−1 for signal N.</summary>
     public ulong Pending { get; private set; }
 
-    /// <summary>False when a real-time signal finds the queue full (EAGAIN).</summary>
-    public bool Add(in SignalInfo info)
+    public int Count => _queue.Count;
+
+    /// <summary>
+    /// Adds a signal. With <paramref name="limit"/> entries or more queued, a real-time signal is refused (false) if
+    /// <paramref name="refuse"/>, else it becomes pending without its data, as in Linux.
+    /// </summary>
+    public bool Add(in SignalInfo info, ulong limit, bool refuse)
     {
         ulong bit = Bit(info.Signal);
-        if (info.Signal < 32)
+        if (info.Signal < FirstRealTime)
         {
-            if ((Pending & bit) != 0)
+            if ((Pending & bit) == 0)
+            {
+                Pending |= bit;
+                _queue.Add(info);
+            }
+
+            return true;
+        }
+
+        if ((ulong)_queue.Count >= limit)
+        {
+            if (refuse)
+            {
+                return false;
+            }
+        }
+        else
+        {
+            _queue.Add(info);
+        }
+
+        Pending |= bit;
+        return true;
+    }
+
+    /// <summary>True when a POSIX timer's signal is still queued: its overruns are counted instead.</summary>
+    public bool HasTimer(int signal, int timer)
+    {
+        foreach (ref readonly SignalInfo info in CollectionsMarshal.AsSpan(_queue))
+        {
+            if (info.Signal == signal && info.Code == SignalInfo.SI_TIMER && info.ProcessId == timer)
             {
                 return true;
             }
         }
-        else if (_queue.Count >= MaxQueued)
+
+        return false;
+    }
+
+    /// <summary>Drops the queued signal of a POSIX timer that is deleted or set anew.</summary>
+    public void DropTimer(int signal, int timer)
+    {
+        if ((Pending & Bit(signal)) == 0)
         {
-            return false;
+            return;
         }
 
-        Pending |= bit;
-        _queue.AddLast(info);
-        return true;
+        bool others = false;
+        for (int i = _queue.Count - 1; i >= 0; i--)
+        {
+            if (_queue[i].Signal != signal)
+            {
+                continue;
+            }
+
+            if (_queue[i].Code == SignalInfo.SI_TIMER && _queue[i].ProcessId == timer)
+            {
+                _queue.RemoveAt(i);
+            }
+            else
+            {
+                others = true;
+            }
+        }
+
+        if (!others)
+        {
+            Pending &= ~Bit(signal);
+        }
+    }
+
+    /// <summary>The signal that <see cref="TryTake"/> would take, or 0.</summary>
+    public int Peek(ulong set)
+    {
+        ulong candidates = Pending & set;
+        if ((candidates & Synchronous) != 0)
+        {
+            candidates &= Synchronous;
+        }
+
+        return candidates == 0 ? 0 : BitOperations.TrailingZeroCount(candidates) + 1;
     }
 
     /// <summary>Takes the most urgent signal of a set: synchronous ones first, then by number, in order of arrival.</summary>
     public bool TryTake(ulong set, out SignalInfo info)
     {
-        info = default;
-        ulong candidates = Pending & set;
-        if (candidates == 0)
+        int signal = Peek(set);
+        if (signal == 0)
         {
+            info = default;
             return false;
         }
 
-        const ulong synchronous = (1UL << 10) | (1UL << 6) | (1UL << 3) | (1UL << 4) | (1UL << 7) | (1UL << 30);
-        if ((candidates & synchronous) != 0)
-        {
-            candidates &= synchronous;
-        }
-
-        int signal = BitOperations.TrailingZeroCount(candidates) + 1;
+        // A signal whose data did not fit the queue is delivered with these.
+        info = new SignalInfo { Signal = signal, Code = SignalInfo.SI_USER };
         bool found = false, more = false;
-        for (LinkedListNode<SignalInfo>? node = _queue.First; node is not null;)
+        for (int i = 0; i < _queue.Count; i++)
         {
-            LinkedListNode<SignalInfo>? next = node.Next;
-            if (node.ValueRef.Signal == signal)
+            if (_queue[i].Signal != signal)
             {
-                if (found)
-                {
-                    more = true;
-                    break;
-                }
-
-                info = node.Value;
-                found = true;
-                _queue.Remove(node);
+                continue;
             }
 
-            node = next;
+            if (found)
+            {
+                more = true;
+                break;
+            }
+
+            info = _queue[i];
+            found = true;
+            _queue.RemoveAt(i--);
         }
 
         if (!more)
@@ -76,7 +155,7 @@ internal sealed class SignalQueue
             Pending &= ~Bit(signal);
         }
 
-        return found;
+        return true;
     }
 
     public void Discard(ulong set)
@@ -87,15 +166,12 @@ internal sealed class SignalQueue
         }
 
         Pending &= ~set;
-        for (LinkedListNode<SignalInfo>? node = _queue.First; node is not null;)
+        for (int i = _queue.Count - 1; i >= 0; i--)
         {
-            LinkedListNode<SignalInfo>? next = node.Next;
-            if ((Bit(node.ValueRef.Signal) & set) != 0)
+            if ((Bit(_queue[i].Signal) & set) != 0)
             {
-                _queue.Remove(node);
+                _queue.RemoveAt(i);
             }
-
-            node = next;
         }
     }
 

@@ -11,44 +11,92 @@ namespace Runsc.Sentry.Kernel.Tasks;
 
 internal sealed partial class Task
 {
-    /// <summary>Small: handlers use spans of a few KiB at most, and many tasks may be there.</summary>
+    /// <summary>Small: handlers use spans of a few KiB at most, and many tasks may be there. The host commits what is touched.</summary>
     private const int StackSize = 512 << 10;
 
+    /// <summary>OrigRax when the application did not stop for a system call, or the call has been dealt with.</summary>
+    private const ulong NoSystemCall = ulong.MaxValue;
+
+    // The thread is in Context.Switch or about to be: whoever sets an interrupt must kick it.
+    private volatile bool _inApplication;
+
+    // Set by the call that ends the task.
+    private bool _ending;
+
+    // Set by calls that replace the whole register frame (execve, rt_sigreturn).
+    private bool _skipResult;
+
+    /// <summary>The present system call has set all registers: its result is not stored, and it is not restarted. Own thread.</summary>
+    public void SkipResult() => _skipResult = true;
+
+    /// <summary>Number of the system call that the task is in, or −1. For /proc; racy by design.</summary>
+    public int CurrentSystemCall { get; private set; } = -1;
+
     /// <summary>Lets the task begin, on a thread of its own.</summary>
-    public void Start() => new Thread(RunToEnd, StackSize) { IsBackground = true, Name = "task" }.Start();
+    public void Start()
+    {
+        Interlocked.Increment(ref Kernel.LiveTasks);
+        new Thread(RunToEnd, StackSize) { IsBackground = true, Name = "task" }.Start();
+    }
 
     private void RunToEnd()
     {
         try
         {
+            HostThread = HostTime.ThreadId();
+            if (_childThreadIdAddress != 0)
+            {
+                // CLONE_CHILD_SETTID: a bad address is no error, as in Linux.
+                _ = Memory.CopyOut(_childThreadIdAddress, ThreadId);
+            }
+
             Run();
+            Exit();
         }
         catch (Exception error)
         {
             // Nothing that an application does may lead here: it is a bug of the kernel, and the sandbox ends.
             Kernel.Panic(error);
         }
+        finally
+        {
+            Interlocked.Decrement(ref Kernel.LiveTasks);
+        }
     }
 
     private void Run()
     {
-        long entered = HostTime.Now(TimeConstants.CLOCK_MONOTONIC);
+        long start = Kernel.Clock.Monotonic;
         while (true)
         {
-            if (HasInterrupt && !HandleInterrupts())
+            _inApplication = true;
+
+            // Pairs with the barrier in Interrupt: either it sees that the task is in the application, or we see the interrupt.
+            Interlocked.MemoryBarrier();
+            if (HasInterrupt || Kernel.IsPaused)
             {
-                break;
+                _inApplication = false;
+                Kernel.WaitWhilePaused(this);
+                if (HasInterrupt && !HandleInterrupts())
+                {
+                    return;
+                }
+
+                continue;
             }
 
-            long now = HostTime.Now(TimeConstants.CLOCK_MONOTONIC);
-            SystemTime += now - entered;
+            long entered = Kernel.Clock.Monotonic;
             Context.Switch(Memory.AddressSpace, out TrapInfo trap);
-            entered = HostTime.Now(TimeConstants.CLOCK_MONOTONIC);
-            UserTime += entered - now;
+            _inApplication = false;
+            ApplicationTime += Kernel.Clock.Monotonic - entered;
             switch (trap.Kind)
             {
                 case TrapKind.SystemCall:
-                    DoSystemCall();
+                    if (!DoSystemCall())
+                    {
+                        return;
+                    }
+
                     break;
                 case TrapKind.PageFault:
                     HandlePageFault(trap);
@@ -63,77 +111,103 @@ internal sealed partial class Task
                     Invariant.Fail("unknown kind of trap");
                     break;
             }
-
-            if (_ending)
-            {
-                break;
-            }
         }
-
-        Exit();
     }
 
-    private void DoSystemCall()
+    /// <summary>False when the task is to end.</summary>
+    private bool DoSystemCall()
     {
         ref TrapFrame frame = ref Context.Frame;
-        frame.Rax = unchecked((ulong)-(long)Errno.ENOSYS);
+        CurrentSystemCall = unchecked((int)frame.OrigRax);
         _skipResult = false;
         long result = Kernel.SystemCall(this);
-        if (!_skipResult)
+        CurrentSystemCall = -1;
+        if (_ending)
         {
-            Context.Frame.Rax = unchecked((ulong)result);
+            return false;
         }
+
+        if (_skipResult)
+        {
+            frame.OrigRax = NoSystemCall;
+            return true;
+        }
+
+        frame.Rax = unchecked((ulong)result);
+        bool restarts = result is <= -(long)Errno.ERESTARTSYS and >= -(long)Errno.ERESTART_RESTARTBLOCK;
+        if (restarts || _hasSavedMask)
+        {
+            return HandleInterrupts();
+        }
+
+        return true;
     }
-
-    /// <summary>Set by calls that replace the whole register frame (execve, rt_sigreturn).</summary>
-    private bool _skipResult;
-
-    /// <summary>The present system call has set all registers: its result is not stored.</summary>
-    public void SkipResult() => _skipResult = true;
 
     private void HandlePageFault(in TrapInfo trap)
     {
         FaultResult result = Memory.HandleFault(trap.FaultAddress, trap.Access);
-        if (result == FaultResult.Handled)
+        switch (result)
         {
-            return;
+            case FaultResult.Handled:
+                MinorFaults++;
+                return;
+            case FaultResult.OutOfMemory:
+                Log.Warning($"task {ThreadId} ({Name}) is killed: the sandbox is out of memory");
+                ThreadGroup.SendSignal(SignalInfo.Kernel(Signal.SIGKILL));
+                return;
         }
 
-        if (result == FaultResult.OutOfMemory)
+        (int signal, int code) = result switch
         {
-            Log.Warning($"task {ThreadId} ({Name}) is killed: the sandbox is out of memory");
-            KillGroup(Signal.SIGKILL);
-            return;
-        }
-
-        bool bus = result == FaultResult.Bus;
-        _faultAddress = trap.FaultAddress;
-        _faultError = trap.ErrorCode;
-        _faultVector = TrapVector.PageFault;
-        ForceSignal(new SignalInfo
-        {
-            Signal = bus ? Signal.SIGBUS : Signal.SIGSEGV,
-            Code = bus ? 2 : result == FaultResult.NotMapped ? 1 : 2,
-            Address = trap.FaultAddress,
-        });
+            FaultResult.Bus => (Signal.SIGBUS, SignalInfo.BUS_ADRERR),
+            FaultResult.NotAllowed => (Signal.SIGSEGV, SignalInfo.SEGV_ACCERR),
+            _ => (Signal.SIGSEGV, SignalInfo.SEGV_MAPERR),
+        };
+        SetTrapRecord(TrapVector.PageFault, trap.ErrorCode, trap.FaultAddress);
+        ForceSignal(new SignalInfo { Signal = signal, Code = code, Address = trap.FaultAddress });
     }
 
     private void HandleException(in TrapInfo trap)
     {
         ulong rip = Context.Frame.Rip;
-        _faultError = trap.ErrorCode;
-        _faultVector = trap.Vector;
         (int signal, int code, ulong address) = trap.Vector switch
         {
-            TrapVector.DivideError => (Signal.SIGFPE, 1, rip),
-            TrapVector.Debug => (Signal.SIGTRAP, 2, rip),
+            TrapVector.DivideError => (Signal.SIGFPE, SignalInfo.FPE_INTDIV, rip),
+            TrapVector.Debug => (Signal.SIGTRAP, SignalInfo.TRAP_TRACE, rip),
             TrapVector.Breakpoint => (Signal.SIGTRAP, SignalInfo.SI_KERNEL, 0UL),
-            TrapVector.Overflow or TrapVector.BoundRange or TrapVector.GeneralProtection or TrapVector.StackFault => (Signal.SIGSEGV, SignalInfo.SI_KERNEL, 0UL),
-            TrapVector.InvalidOpcode => (Signal.SIGILL, 2, rip),
-            TrapVector.X87 or TrapVector.Simd => (Signal.SIGFPE, 8, rip),
-            TrapVector.AlignmentCheck => (Signal.SIGBUS, 1, 0UL),
+            TrapVector.InvalidOpcode => (Signal.SIGILL, SignalInfo.ILL_ILLOPN, rip),
+            TrapVector.X87 => (Signal.SIGFPE, FloatingPointCode(simd: false), rip),
+            TrapVector.Simd => (Signal.SIGFPE, FloatingPointCode(simd: true), rip),
+            TrapVector.AlignmentCheck => (Signal.SIGBUS, SignalInfo.BUS_ADRALN, 0UL),
+            TrapVector.StackFault or TrapVector.SegmentNotPresent => (Signal.SIGBUS, SignalInfo.SI_KERNEL, 0UL),
             _ => (Signal.SIGSEGV, SignalInfo.SI_KERNEL, 0UL),
         };
+        SetTrapRecord(trap.Vector, trap.ErrorCode, null);
         ForceSignal(new SignalInfo { Signal = signal, Code = code, Address = address });
+    }
+
+    /// <summary>Which unmasked floating-point exception it was: fpu__exception_code of Linux.</summary>
+    private int FloatingPointCode(bool simd)
+    {
+        Span<byte> area = XStateBuffer();
+        Context.SaveXState(area);
+        uint flags;
+        if (simd)
+        {
+            uint mxcsr = BitConverter.ToUInt32(area[24..]);
+            flags = mxcsr & ~(mxcsr >> 7);
+        }
+        else
+        {
+            uint control = BitConverter.ToUInt16(area), status = BitConverter.ToUInt16(area[2..]);
+            flags = status & ~control;
+        }
+
+        return (flags & 1) != 0 ? SignalInfo.FPE_FLTINV
+            : (flags & 4) != 0 ? SignalInfo.FPE_FLTDIV
+            : (flags & 8) != 0 ? SignalInfo.FPE_FLTOVF
+            : (flags & 0x12) != 0 ? SignalInfo.FPE_FLTUND
+            : (flags & 0x20) != 0 ? SignalInfo.FPE_FLTRES
+            : 0;
     }
 }

@@ -1,6 +1,7 @@
 using Runsc.Linux;
 using Runsc.Platform;
 using Runsc.Sentry.Auth;
+using Runsc.Sentry.Kernel.Futex;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Memory;
@@ -11,23 +12,29 @@ namespace Runsc.Sentry.Kernel.Tasks;
 /// <summary>A thread of an application (Linux: struct task_struct). It runs on a host thread of its own.</summary>
 /// <remarks>
 /// What only the task's own thread touches needs no lock. What others read says so. Other parts of the class:
-/// Task.Run (the loop), Task.Block (waiting), Task.Signals, Task.Clone, Task.Exec, Task.Exit.
+/// Run (the loop), Block (waiting), Signals (queues, masks, delivery), SignalFrame, Clone, Exec, Exit, Accounting.
 /// </remarks>
 internal sealed partial class Task : ICaller
 {
     private volatile Credentials _credentials;
     private volatile MemoryManager _memory;
+    private volatile FdTable _files;
+    private volatile FsContext _fs;
 
     public Task(SentryKernel kernel, ThreadGroup group, MemoryManager memory, FdTable files, FsContext fs, MountNamespace mounts, Credentials credentials)
     {
         Kernel = kernel;
         ThreadGroup = group;
+        ParentTask = this;
         _memory = memory;
-        Files = files;
-        Fs = fs;
+        _files = files;
+        _fs = fs;
         MountNamespace = mounts;
         _credentials = credentials;
+        Uts = kernel.RootUts;
         Context = kernel.Platform.CreateContext();
+        StartTime = kernel.Clock.Monotonic;
+        FutexWaiter = new FutexWaiter(this);
         AllocateWakeWord();
     }
 
@@ -36,17 +43,21 @@ internal sealed partial class Task : ICaller
     /// <summary>The process. Immutable.</summary>
     public ThreadGroup ThreadGroup { get; }
 
-    /// <summary>Changed by execve of a thread other than the leader, under the task lock.</summary>
+    /// <summary>gettid(2). Changed by execve of a thread other than the leader, under the task lock.</summary>
     public int ThreadId { get; set; }
 
-    /// <summary>Its address space; replaced by execve. Others take a user of it before they use it.</summary>
+    /// <summary>
+    /// Its address space; replaced by execve, and the space of a dead process after exit has no users. Others take a user of it
+    /// (TryIncUsers) before they use it.
+    /// </summary>
     public MemoryManager Memory => _memory;
 
-    public FdTable Files { get; private set; }
+    /// <summary>Its descriptors. A task that has exited has an empty table.</summary>
+    public FdTable Files => _files;
 
-    public FsContext Fs { get; private set; }
+    public FsContext Fs => _fs;
 
-    FsContext? ICaller.Fs => Fs;
+    FsContext? ICaller.Fs => _fs;
 
     /// <summary>Written only by the task itself; an immutable record, so anyone may read it.</summary>
     public Credentials Credentials
@@ -55,9 +66,11 @@ internal sealed partial class Task : ICaller
         set => _credentials = value;
     }
 
-    public IUserMemory UserMemory => Memory;
+    public IUserMemory UserMemory => _memory;
 
     public MountNamespace MountNamespace { get; set; }
+
+    public UtsNamespace Uts { get; set; }
 
     public int ProcessId => ThreadGroup.Id;
 
@@ -69,31 +82,38 @@ internal sealed partial class Task : ICaller
 
     public ulong FileSizeLimit => ThreadGroup.Limit(Resource.RLIMIT_FSIZE);
 
-    public void FileSizeExceeded() => SendSignal(new SignalInfo { Signal = Signal.SIGXFSZ, Code = SignalInfo.SI_KERNEL });
+    public void FileSizeExceeded() => SendSignal(SignalInfo.Kernel(Signal.SIGXFSZ));
 
+    /// <summary>RLIMIT_NOFILE: descriptors lie below it.</summary>
     public ulong DescriptorLimit => ThreadGroup.Limit(Resource.RLIMIT_NOFILE);
 
     // Set by the thread itself; see set_tid_address(2), get_robust_list(2), rseq(2), prctl(2).
     public ulong ClearThreadId { get; set; }
     public ulong RobustList { get; set; }
-    public ulong RseqArea { get; set; }
-    public uint RseqLength { get; set; }
-    public uint RseqSignature { get; set; }
     public int ParentDeathSignal { get; set; }
-    public bool IsDumpable { get; set; } = true;
-    public bool KeepCapabilities { get; set; }
+    public bool KeepCapabilities => (Credentials.SecureBits & Prctl.SECBIT_KEEP_CAPS) != 0;
     public ulong TimerSlack { get; set; } = 50_000;
     public uint Personality { get; set; }
+
+    // Scheduling parameters: kept and reported; the host schedules.
     public int Nice { get; set; }
+    public int SchedulingPolicy { get; set; }
+    public int SchedulingPriority { get; set; }
+    public bool ResetOnFork { get; set; }
+    public int IoPriority { get; set; }
 
     /// <summary>CPUs that it may run on, as sched_setaffinity(2) left them; bit per CPU.</summary>
     public ulong Affinity { get; set; } = ulong.MaxValue;
 
-    // CPU time in nanoseconds: in the application, and in the kernel. Written by the task's thread.
-    public long UserTime;
-    public long SystemTime;
-    public long VoluntarySwitches;
-    public long InvoluntarySwitches;
+    /// <summary>What getcpu(2) tells. Tasks are not bound to processors of the host; the number is steady, and that is all it promises.</summary>
+    public int Cpu => (ThreadId - 1) % Kernel.Processors;
 
+    /// <summary>Used by the futex table while the task waits.</summary>
+    internal FutexWaiter FutexWaiter { get; }
+
+    /// <summary>CLOCK_MONOTONIC at the start.</summary>
     public long StartTime { get; init; }
+
+    /// <summary>The task that made it (its own for init): pdeath signals and __WNOTHREAD. Guarded by the task lock.</summary>
+    public Task ParentTask { get; set; }
 }
