@@ -31,6 +31,9 @@ internal abstract class Inode(SuperBlock super)
     /// <summary>What open(2) of a FIFO, socket or lock(2) on this file share; created on demand by the user of the slot.</summary>
     public FileLocks? Locks;
 
+    /// <summary>The pipe of an open FIFO, or the socket bound to this inode.</summary>
+    public object? Special;
+
     /// <summary>Fills attributes as statx(2) with all of STATX_BASIC_STATS (and BTIME if known).</summary>
     public abstract Errno GetAttributes(out FileAttributes attributes);
 
