@@ -2,10 +2,10 @@ using System;
 using System.Collections.Generic;
 using System.Text;
 using System.Threading;
-using Runsc.Common;
 using Runsc.Host.Syscalls;
 using Runsc.Linux;
 using Runsc.Platform;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Futex;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Kernel.Time;
@@ -15,9 +15,28 @@ using Runsc.Sentry.Vfs;
 namespace Runsc.Sentry.Kernel;
 
 /// <summary>The application kernel of one sandbox: everything hangs off this object.</summary>
-internal sealed class SentryKernel(IPlatform platform, MemoryFile memory)
+internal sealed partial class SentryKernel
 {
+    public SentryKernel(IPlatform platform, MemoryFile memory, IClock? clock = null)
+    {
+        Platform = platform;
+        Memory = memory;
+        Clock = clock ?? new HostClock();
+        Timers = new TimerQueue(Clock);
+        BootTime = Clock.Monotonic;
+    }
+
+    /// <summary>uname -r: programs test for features by it.</summary>
     public const string Release = "6.12.0-runsc";
+
+    /// <summary>uname -v.</summary>
+    public const string Version = "#1 SMP runsc";
+
+    /// <summary>Memory that the container may use, in bytes: its limit, or what the host has.</summary>
+    public ulong TotalMemory { get; init; } = (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
+    /// <summary>What of it is not in use.</summary>
+    public ulong FreeMemory => TotalMemory - Math.Min(Memory.Used, TotalMemory);
 
     /// <summary>Guards the task tree (groups, children, process groups, sessions), signal queues, masks and dispositions, and exit states. Outermost.</summary>
     public readonly Lock TaskLock = new();
@@ -25,25 +44,38 @@ internal sealed class SentryKernel(IPlatform platform, MemoryFile memory)
     // Guarded by TaskLock.
     private readonly Dictionary<int, Task> _tasks = [];
     private int _nextId = 1;
+    private bool _idsAreReused;
+
+    // kernel.pid_max, where ids start again, and kernel.threads-max: each task has a thread of the host.
+    public const int MaxId = 4_194_304;
+    private const int FirstReusedId = 300;
+    public const int MaxTasks = 16_384;
 
     private readonly List<string> _log = [];
     private long _nextDevice = 2;
 
-    public IPlatform Platform { get; } = platform;
+    public IPlatform Platform { get; }
 
-    public MemoryFile Memory { get; } = memory;
+    public MemoryFile Memory { get; }
 
-    public TimerQueue Timers { get; } = new();
+    public IClock Clock { get; }
+
+    public TimerQueue Timers { get; }
+
+    public required VirtualFileSystem Vfs { get; init; }
 
     public FutexTable Futexes { get; } = new();
 
     public AnonymousFileSystem AnonymousFiles { get; } = new() { Device = 1 };
 
-    public long BootTime { get; } = HostTime.Now(TimeConstants.CLOCK_MONOTONIC);
+    /// <summary>CLOCK_MONOTONIC when the sandbox began.</summary>
+    public long BootTime { get; }
 
-    public string HostName { get; set; } = "runsc";
+    /// <summary>Host and domain name of the container.</summary>
+    public UtsNamespace RootUts { get; } = new();
 
-    public string DomainName { get; set; } = "(none)";
+    /// <summary>Threads of tasks that have begun and not ended, counted by the tasks themselves.</summary>
+    public int LiveTasks;
 
     public int Processors { get; init; } = Environment.ProcessorCount;
 
@@ -60,7 +92,10 @@ internal sealed class SentryKernel(IPlatform platform, MemoryFile memory)
     public ThreadGroup? Init { get; set; }
 
     /// <summary>All times that the application sees as the start of the system begin here.</summary>
-    public long UptimeNanoseconds => HostTime.Now(TimeConstants.CLOCK_MONOTONIC) - BootTime;
+    public long UptimeNanoseconds => Clock.Monotonic - BootTime;
+
+    /// <summary>Random bytes for applications, from the host's generator.</summary>
+    public static void FillRandom(Span<byte> buffer) => HostTime.FillRandom(buffer);
 
     /// <summary>A device number for a new file system (major 0).</summary>
     public ulong NewDevice() => (ulong)Interlocked.Increment(ref _nextDevice);
@@ -83,24 +118,104 @@ internal sealed class SentryKernel(IPlatform platform, MemoryFile memory)
         }
     }
 
-    /// <summary>Lock held: TaskLock. Gives a task the next free id.</summary>
-    public int AddTaskLocked(Task task)
+    /// <summary>
+    /// Lock held: TaskLock. Gives a task the next free id, or the one that is wanted. False when that is taken, or when there are too many tasks.
+    /// </summary>
+    public bool TryAddTaskLocked(Task task, int wanted = 0)
     {
-        while (_tasks.ContainsKey(_nextId))
+        if (_tasks.Count >= MaxTasks || (wanted != 0 && _tasks.ContainsKey(wanted)))
         {
-            Advance();
+            return false;
         }
 
-        int id = _nextId;
-        Advance();
-        _tasks.Add(id, task);
-        return id;
+        int id = wanted;
+        while (id == 0)
+        {
+            id = IsIdFreeLocked(_nextId) ? _nextId : 0;
+            _nextId++;
+            if (_nextId > MaxId)
+            {
+                _nextId = FirstReusedId;
+                _idsAreReused = true;
+            }
+        }
 
-        void Advance() => _nextId = _nextId >= 4_194_303 ? 300 : _nextId + 1;
+        _tasks.Add(id, task);
+        task.ThreadId = id;
+        return true;
     }
 
-    /// <summary>Lock held: TaskLock.</summary>
-    public void RemoveTaskLocked(int id) => _tasks.Remove(id);
+    // Ids of sessions and process groups outlive the processes that gave them (setsid(2)).
+    private bool IsIdFreeLocked(int id)
+    {
+        if (!_idsAreReused || _tasks.ContainsKey(id))
+        {
+            return !_tasks.ContainsKey(id);
+        }
+
+        foreach (Task task in _tasks.Values)
+        {
+            ThreadGroup group = task.ThreadGroup;
+            if (group.ProcessGroup.Id == id || group.Session.Id == id)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Lock held: TaskLock. Tasks of a real user, for RLIMIT_NPROC.</summary>
+    public int CountTasksOfLocked(uint user)
+    {
+        int count = 0;
+        foreach (Task task in _tasks.Values)
+        {
+            count += !task.HasExited && task.Credentials.RealUid == user ? 1 : 0;
+        }
+
+        return count;
+    }
+
+    /// <summary>Lock held: TaskLock. The init process of a container; null before its start.</summary>
+    public ThreadGroup? FindInitLocked(string container)
+    {
+        foreach (Task task in _tasks.Values)
+        {
+            if (task.ThreadGroup.IsInit && task.ThreadGroup.Container == container)
+            {
+                return task.ThreadGroup;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Lock held: TaskLock. The process group with an id; null when it has no members.</summary>
+    public ProcessGroup? FindProcessGroupLocked(int id)
+    {
+        foreach (Task task in _tasks.Values)
+        {
+            if (task.ThreadGroup.ProcessGroup.Id == id)
+            {
+                return task.ThreadGroup.ProcessGroup;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Lock held: TaskLock. The task's number is free.</summary>
+    public void RemoveTaskLocked(Task task)
+    {
+        if (_tasks.TryGetValue(task.ThreadId, out Task? present) && present == task)
+        {
+            _tasks.Remove(task.ThreadId);
+        }
+    }
+
+    /// <summary>Lock held: TaskLock. Tasks that are there, zombies included.</summary>
+    public int TaskCountLocked => _tasks.Count;
 
     /// <summary>Lock held: TaskLock. A leader's id goes over to the thread that called execve.</summary>
     public void RenameTaskLocked(Task task, int id)
@@ -138,11 +253,11 @@ internal sealed class SentryKernel(IPlatform platform, MemoryFile memory)
             return groups;
         }
     }
-
 }
 
 /// <summary>What execve asks of the loader; see Loader.</summary>
-internal delegate Errno ProgramLoader(Task task, FileDescription file, byte[] path, List<byte[]> arguments, List<byte[]> environment, out LoadedProgram program);
+internal delegate Errno ProgramLoader(
+    Task task, FileDescription file, byte[] path, List<byte[]> arguments, List<byte[]> environment, out LoadedProgram? program);
 
 /// <summary>A program that is ready to run in an address space of its own.</summary>
 internal sealed class LoadedProgram
@@ -156,4 +271,7 @@ internal sealed class LoadedProgram
 
     /// <summary>The program's file (the script's interpreter, not the script); a reference passes to the new owner.</summary>
     public required FileDescription Executable { get; init; }
+
+    /// <summary>What the task becomes: set-user-id bits and capabilities applied.</summary>
+    public required Credentials Credentials { get; init; }
 }

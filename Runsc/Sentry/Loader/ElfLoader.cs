@@ -1,10 +1,10 @@
 using System;
-using System.Buffers.Binary;
 using System.Collections.Generic;
 using System.Text;
 using Runsc.Host.Syscalls;
 using Runsc.Linux;
 using Runsc.Platform;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Mapping;
@@ -14,7 +14,7 @@ using Runsc.Sentry.Vfs;
 namespace Runsc.Sentry.Loader;
 
 /// <summary>execve(2)'s work on memory: scripts, ELF programs with and without a dynamic linker, the initial stack.</summary>
-internal sealed class ElfLoader(VirtualFileSystem vfs, Vdso? vdso)
+internal sealed class ElfLoader(Vdso? vdso)
 {
     private const ulong PageSize = 4096;
     private const int MaxScripts = 4;
@@ -77,7 +77,7 @@ internal sealed class ElfLoader(VirtualFileSystem vfs, Vdso? vdso)
     }
 
     /// <summary>Opens a file for execution: a regular one with execute permission, not on a noexec mount. EACCES, ENOENT, ….</summary>
-    public Errno OpenExecutable(Task task, ReadOnlySpan<byte> path, out FileDescription? file)
+    public static Errno OpenExecutable(Task task, ReadOnlySpan<byte> path, out FileDescription? file)
     {
         VfsPath start = task.Fs.GetWorkingDirectory();
         Errno error = PathWalker.Resolve(task, start, path, WalkFlags.FollowLast, out VfsPath place);
@@ -87,7 +87,7 @@ internal sealed class ElfLoader(VirtualFileSystem vfs, Vdso? vdso)
     }
 
     /// <summary>As above, for a resolved place, whose references are taken over.</summary>
-    public Errno OpenExecutable(Task task, VfsPath place, out FileDescription? file)
+    public static Errno OpenExecutable(Task task, VfsPath place, out FileDescription? file)
     {
         file = null;
         Inode inode = place.Dentry.Inode!;
@@ -172,10 +172,16 @@ internal sealed class ElfLoader(VirtualFileSystem vfs, Vdso? vdso)
         }
 
         MemoryManager? memory = null;
+        Credentials credentials = task.Credentials;
+        if (error == Errno.None)
+        {
+            error = ExecCredentials.Compute(task, file, out credentials);
+        }
+
         if (error == Errno.None)
         {
             memory = new MemoryManager(task.Kernel.Platform, task.Kernel.Memory) { StackLimit = task.ThreadGroup.Limit(Resource.RLIMIT_STACK) };
-            error = Fill(task, memory, file, image, linkerFile, linker, path, arguments, environment, out ulong entry, out ulong stack);
+            error = Fill(task, memory, file, image, linkerFile, linker, credentials, path, arguments, environment, out ulong entry, out ulong stack);
             if (error == Errno.None)
             {
                 file.IncRef();
@@ -187,6 +193,7 @@ internal sealed class ElfLoader(VirtualFileSystem vfs, Vdso? vdso)
                     StackPointer = stack,
                     Name = comm.Length > 15 ? comm[..15] : comm,
                     Executable = file,
+                    Credentials = credentials,
                 };
             }
             else
@@ -200,7 +207,7 @@ internal sealed class ElfLoader(VirtualFileSystem vfs, Vdso? vdso)
     }
 
     private Errno Fill(
-        Task task, MemoryManager memory, FileDescription file, ElfImage image, FileDescription? linkerFile, ElfImage? linker, byte[] path,
+        Task task, MemoryManager memory, FileDescription file, ElfImage image, FileDescription? linkerFile, ElfImage? linker, Credentials credentials, byte[] path,
         List<byte[]> arguments, List<byte[]> environment, out ulong entry, out ulong stack)
     {
         entry = stack = 0;
@@ -272,7 +279,7 @@ internal sealed class ElfLoader(VirtualFileSystem vfs, Vdso? vdso)
             return error;
         }
 
-        AuxiliaryVector auxiliary = new(task, image, bias, linker is null ? 0 : linkerBase + linker.Lowest, memory.VdsoBase);
+        AuxiliaryVector auxiliary = new(task, credentials, image, bias, linker is null ? 0 : linkerBase + linker.Lowest, memory.VdsoBase);
         return InitialStack.Build(memory, stackTop, path, arguments, environment, auxiliary, out stack);
     }
 

@@ -3,13 +3,14 @@ using System.Buffers.Binary;
 using System.Collections.Generic;
 using Runsc.Host.Syscalls;
 using Runsc.Linux;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Memory;
 
 namespace Runsc.Sentry.Loader;
 
 /// <summary>What goes into the auxiliary vector besides addresses on the stack (getauxval(3)).</summary>
-internal sealed record AuxiliaryVector(Task Task, ElfImage Image, ulong Bias, ulong LinkerBase, ulong VdsoBase);
+internal sealed record AuxiliaryVector(Task Task, Credentials Credentials, ElfImage Image, ulong Bias, ulong LinkerBase, ulong VdsoBase);
 
 /// <summary>The stack as a program finds it: argc, argv, envp, auxiliary vector; above them strings and random bytes (System V ABI, 3.4.1).</summary>
 internal static class InitialStack
@@ -99,7 +100,8 @@ internal static class InitialStack
             Add(Elf.AT_SYSINFO_EHDR, auxiliary.VdsoBase);
         }
 
-        bool secure = task.Credentials.EffectiveUid != task.Credentials.RealUid || task.Credentials.EffectiveGid != task.Credentials.RealGid;
+        Credentials credentials = auxiliary.Credentials;
+        bool secure = credentials.EffectiveUid != credentials.RealUid || credentials.EffectiveGid != credentials.RealGid;
         Add(Elf.AT_HWCAP, task.Kernel.Platform.HwCap);
         Add(Elf.AT_PAGESZ, 4096);
         Add(Elf.AT_CLKTCK, 100);
@@ -109,10 +111,10 @@ internal static class InitialStack
         Add(Elf.AT_BASE, auxiliary.LinkerBase);
         Add(Elf.AT_FLAGS, 0);
         Add(Elf.AT_ENTRY, image.Entry + auxiliary.Bias);
-        Add(Elf.AT_UID, task.Credentials.RealUid);
-        Add(Elf.AT_EUID, task.Credentials.EffectiveUid);
-        Add(Elf.AT_GID, task.Credentials.RealGid);
-        Add(Elf.AT_EGID, task.Credentials.EffectiveGid);
+        Add(Elf.AT_UID, credentials.RealUid);
+        Add(Elf.AT_EUID, credentials.EffectiveUid);
+        Add(Elf.AT_GID, credentials.RealGid);
+        Add(Elf.AT_EGID, credentials.EffectiveGid);
         Add(Elf.AT_SECURE, secure ? 1u : 0u);
         Add(Elf.AT_RANDOM, random);
         Add(Elf.AT_HWCAP2, task.Kernel.Platform.HwCap2);
@@ -121,8 +123,6 @@ internal static class InitialStack
 
         // AT_MINSIGSTKSZ: the frame that a signal needs: siginfo, ucontext, and the extended state.
         Add(51, (ulong)task.Kernel.Platform.XSaveSize + 1024);
-        Add(27, 28);
-        Add(28, 32);
         Add(Elf.AT_NULL, 0);
         return vector[..offset];
 

@@ -110,6 +110,14 @@ internal sealed partial class MemoryManager : IUserMemory, IMappingSpace
         }
     }
 
+    /// <summary>Bytes of pages that are mapped in.</summary>
+    public ulong ResidentBytes => (ulong)_pages.Count * PageSize;
+
+    /// <summary>The most that <see cref="ResidentBytes"/> has been, as far as it was looked at.</summary>
+    public ulong PeakResidentBytes => _peakResident = Math.Max(_peakResident, ResidentBytes);
+
+    private ulong _peakResident;
+
     public int Users => Volatile.Read(ref _users);
 
     private static ulong PageUp(ulong value) => unchecked(value + PageSize - 1) & ~(PageSize - 1);

@@ -1,4 +1,3 @@
-using System;
 using Runsc.Linux;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;

@@ -41,12 +41,12 @@ internal static class PathArgument
         return Errno.None;
     }
 
-    /// <summary>Resolves to an existing file, with references. <paramref name="flags"/>: AT_SYMLINK_NOFOLLOW, AT_SYMLINK_FOLLOW, AT_EMPTY_PATH.</summary>
+    /// <summary>Resolves to an existing file, with references. <paramref name="allowEmpty"/>: AT_EMPTY_PATH.</summary>
     public static Errno Resolve(Task task, int directory, ulong address, bool follow, bool allowEmpty, out VfsPath place)
     {
         place = default;
         Span<byte> buffer = stackalloc byte[Size];
-        ReadOnlySpan<byte> path = default;
+        scoped ReadOnlySpan<byte> path = default;
         Errno error = address == 0 && allowEmpty ? Errno.None : Read(task, address, buffer, out path);
         if (error != Errno.None)
         {

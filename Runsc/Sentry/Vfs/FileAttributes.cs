@@ -1,5 +1,3 @@
-using Runsc.Linux;
-
 namespace Runsc.Sentry.Vfs;
 
 /// <summary>Nanoseconds since the epoch, as files keep them.</summary>

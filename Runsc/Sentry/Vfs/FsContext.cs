@@ -101,9 +101,59 @@ internal sealed class FsContext
         }
     }
 
+    /// <summary>A new mount namespace: both paths go to the copies of their mounts.</summary>
+    public void MoveTo(System.Collections.Generic.Dictionary<Mount, Mount> map)
+    {
+        VfsPath oldRoot = default, oldWorking = default;
+        lock (_mu)
+        {
+            if (map.TryGetValue(_root.Mount, out Mount? root))
+            {
+                oldRoot = _root;
+                _root = new VfsPath(root, oldRoot.Dentry);
+                _root.IncRef();
+            }
+
+            if (map.TryGetValue(_workingDirectory.Mount, out Mount? working))
+            {
+                oldWorking = _workingDirectory;
+                _workingDirectory = new VfsPath(working, oldWorking.Dentry);
+                _workingDirectory.IncRef();
+            }
+        }
+
+        if (oldRoot.Mount is not null)
+        {
+            oldRoot.DecRef();
+        }
+
+        if (oldWorking.Mount is not null)
+        {
+            oldWorking.DecRef();
+        }
+    }
+
     public bool IsShared => Volatile.Read(ref _references) > 1;
 
     public void IncRef() => Interlocked.Increment(ref _references);
+
+    /// <summary>Takes a reference unless the last task that used it has ended: for readers of /proc.</summary>
+    public bool TryIncRef()
+    {
+        int count = Volatile.Read(ref _references);
+        while (count > 0)
+        {
+            int seen = Interlocked.CompareExchange(ref _references, count + 1, count);
+            if (seen == count)
+            {
+                return true;
+            }
+
+            count = seen;
+        }
+
+        return false;
+    }
 
     public void DecRef()
     {

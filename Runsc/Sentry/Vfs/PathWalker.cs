@@ -43,7 +43,7 @@ internal ref struct PathWalker
     private ReadOnlySpan<byte> _last;
     private bool _trailingSlash;
 
-    private PathWalker(ICaller caller, in VfsPath root, in VfsPath start, WalkFlags flags)
+    private PathWalker(ICaller caller, VfsPath root, VfsPath start, WalkFlags flags)
     {
         _caller = caller;
         _flags = flags;

@@ -1,5 +1,4 @@
 using System.Collections.Generic;
-using System.Threading;
 using Runsc.Linux;
 
 namespace Runsc.Sentry.Vfs;

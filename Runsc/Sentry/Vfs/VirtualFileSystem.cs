@@ -95,7 +95,7 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
         }
 
         bool special = !inode.IsDirectory && !inode.IsRegular;
-        if (special && inode.FileType is Stat.S_IFCHR or Stat.S_IFBLK && (place.Mount.Flags & Mount.MS_NODEV) != 0)
+        if (special && inode.FileType is Stat.S_IFCHR or Stat.S_IFBLK && (place.Mount.Flags & Linux.Mount.MS_NODEV) != 0)
         {
             return Errno.EACCES;
         }

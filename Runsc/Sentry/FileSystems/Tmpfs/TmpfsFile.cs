@@ -1,4 +1,3 @@
-using System;
 using System.Threading;
 using Runsc.Linux;
 using Runsc.Sentry.Mapping;

@@ -65,7 +65,9 @@ internal sealed class SignalActions
         }
     }
 
-    /// <summary>CLONE_CLEAR_SIGHAND: as <see cref="ResetHandlers"/>.</summary>
+    /// <summary>CLONE_CLEAR_SIGHAND: handlers go back to the default, the rest stays.</summary>
+    public void ClearHandlers() => ResetHandlers();
+
     public bool HasHandler(int signal) => _actions[signal].Handler > SignalAction.SIG_IGN;
 
     public bool IsIgnored(int signal)

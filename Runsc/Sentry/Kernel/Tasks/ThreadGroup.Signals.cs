@@ -117,6 +117,9 @@ internal sealed partial class ThreadGroup
         }
     }
 
+    /// <summary>Lock held: task lock. A signal is ignored from now on: pending ones are dropped (sigaction(2)).</summary>
+    public void DiscardPendingLocked(int signal) => DiscardLocked(SignalQueue.Bit(signal));
+
     private void DiscardLocked(ulong set)
     {
         SharedPending.Discard(set);

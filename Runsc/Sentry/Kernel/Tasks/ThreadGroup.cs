@@ -2,7 +2,6 @@ using System.Collections.Generic;
 using Runsc.Linux;
 using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Signals;
-using Runsc.Sentry.Kernel.Time;
 using Runsc.Sentry.Vfs;
 using Runsc.Sentry.Waiting;
 
@@ -88,6 +87,12 @@ internal sealed partial class ThreadGroup(SentryKernel kernel)
     internal long ChildrenUserTime;
     internal long ChildrenSystemTime;
 
+    /// <summary>Processor time of children that were waited for, in nanoseconds. Guarded by the task lock.</summary>
+    public (long User, long System) ChildrenTime => (ChildrenUserTime, ChildrenSystemTime);
+
+    /// <summary>PR_SET_THP_DISABLE; kept and reported.</summary>
+    public bool HugePagesDisabled { get; set; }
+
     public long StartTime { get; init; }
 
     /// <summary>The open description of the program file (/proc/PID/exe); holds a reference.</summary>
@@ -144,10 +149,26 @@ internal sealed partial class ThreadGroup(SentryKernel kernel)
         return count;
     }
 
-    /// <summary>ITIMER_REAL, _VIRTUAL, _PROF and POSIX timers.</summary>
-    internal ProcessTimers Timers => _timers ??= new ProcessTimers(this);
+    /// <summary>Interval timers and POSIX timers; made when first needed. Lock held: task lock.</summary>
+    internal ProcessTimers TimersLocked => _timers ??= new ProcessTimers(this);
 
     private ProcessTimers? _timers;
 
-    internal ProcessTimers? ExistingTimers => _timers;
+    /// <summary>execve. Takes the task lock.</summary>
+    internal void DeletePosixTimers()
+    {
+        lock (Kernel.TaskLock)
+        {
+            _timers?.DeletePosixLocked();
+        }
+    }
+
+    /// <summary>The last thread ends. Takes the task lock.</summary>
+    internal void StopTimers()
+    {
+        lock (Kernel.TaskLock)
+        {
+            _timers?.StopLocked();
+        }
+    }
 }

@@ -1,0 +1,142 @@
+using System.Collections.Generic;
+using Runsc.Linux;
+using Runsc.Platform;
+using Runsc.Sentry.Kernel.Signals;
+using Runsc.Sentry.Kernel.Time;
+using Runsc.Sentry.Memory;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Sentry.Kernel.Tasks;
+
+/// <summary>execve(2). On the task's own thread.</summary>
+internal sealed partial class Task
+{
+    /// <summary>
+    /// Replaces the program. Until the last thread but this one has ended a failure leaves everything as it was; then there is no way back.
+    /// <paramref name="file"/> stays the caller's. On None the registers are the new program's.
+    /// </summary>
+    public Errno Execute(FileDescription file, byte[] path, List<byte[]> arguments, List<byte[]> environment)
+    {
+        Errno error = Kernel.Loader(this, file, path, arguments, environment, out LoadedProgram? program);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        error = EndOtherThreads();
+        if (error != Errno.None)
+        {
+            program!.Executable.DecRef();
+            program.Memory.DecUsers();
+            return error;
+        }
+
+        Become(program!);
+        return Errno.None;
+    }
+
+    /// <summary>Puts a program that was loaded before the task began into it: the first process of a container, exec into one.</summary>
+    public void Become(LoadedProgram program)
+    {
+        ReleaseMemory();
+        MemoryManager old = _memory;
+        lock (Kernel.TaskLock)
+        {
+            _memory = program.Memory;
+            Name = program.Name;
+            FileDescription? oldExecutable = ThreadGroup.Executable;
+            ThreadGroup.Executable = program.Executable;
+            oldExecutable?.DecRef();
+            ThreadGroup.HasExecuted = true;
+            ThreadGroup.ExitSignal = Signal.SIGCHLD;
+            bool gainsRights = program.Credentials.EffectiveUid != Credentials.EffectiveUid || program.Credentials.EffectiveGid != Credentials.EffectiveGid;
+            ThreadGroup.Dumpable = gainsRights ? 0 : 1;
+            if (gainsRights)
+            {
+                ParentDeathSignal = 0;
+            }
+
+            SignalActions shared = ThreadGroup.Actions;
+            if (shared.Users > 1)
+            {
+                shared.Users--;
+                ThreadGroup.Actions = shared.Fork();
+            }
+
+            ThreadGroup.Actions.ResetHandlers();
+        }
+
+        old.DecUsers();
+        ReleaseVforkParent();
+        ThreadGroup.DeletePosixTimers();
+        UnshareFiles();
+        _files.CloseOnExec(this);
+        Credentials = program.Credentials with { SecureBits = program.Credentials.SecureBits & ~(uint)Prctl.SECBIT_KEEP_CAPS };
+        SignalStack = SignalStack.Disabled;
+
+        ref TrapFrame frame = ref Context.Frame;
+        frame = default;
+        frame.Rip = program.EntryPoint;
+        frame.Rsp = program.StackPointer;
+        frame.Rflags = 0x202;
+        frame.OrigRax = NoSystemCall;
+        Context.ResetXState();
+        SkipResult();
+    }
+
+    /// <summary>Ends the other threads of the process and takes over the leader's id. ERESTARTNOINTR when the process is ending.</summary>
+    private Errno EndOtherThreads()
+    {
+        lock (Kernel.TaskLock)
+        {
+            if (ThreadGroup.IsExiting || ThreadGroup.ExecutingTask is not null)
+            {
+                return Errno.ERESTARTNOINTR;
+            }
+
+            ThreadGroup.ExecutingTask = this;
+            foreach (Task other in ThreadGroup.Tasks)
+            {
+                if (other != this && !other.HasExited)
+                {
+                    other.EndLocked();
+                }
+            }
+        }
+
+        while (true)
+        {
+            lock (Kernel.TaskLock)
+            {
+                if (_mustEnd)
+                {
+                    ThreadGroup.ExecutingTask = null;
+                    return Errno.ERESTARTNOINTR;
+                }
+
+                if (ThreadGroup.LiveCountLocked() == 1)
+                {
+                    TakeLeadershipLocked();
+                    ThreadGroup.ExecutingTask = null;
+                    return Errno.None;
+                }
+            }
+
+            _ = BlockKillable(Deadline.Infinite);
+        }
+    }
+
+    private void TakeLeadershipLocked()
+    {
+        Task leader = ThreadGroup.Leader;
+        if (leader == this)
+        {
+            return;
+        }
+
+        ThreadGroup.Tasks.Remove(leader);
+        Kernel.RemoveTaskLocked(leader);
+        Kernel.RenameTaskLocked(this, ThreadGroup.Id);
+        ThreadGroup.Leader = this;
+    }
+}

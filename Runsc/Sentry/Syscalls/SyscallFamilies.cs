@@ -1,0 +1,24 @@
+namespace Runsc.Sentry.Syscalls;
+
+/// <summary>The families of system calls.</summary>
+internal static class SyscallFamilies
+{
+    public static void RegisterAll(SyscallTable.Builder b)
+    {
+        FileOpen.Register(b);
+        FileReadWrite.Register(b);
+        FileStatus.Register(b);
+        ProcessCalls.Register(b);
+        ProcessIdCalls.Register(b);
+        PrctlCalls.Register(b);
+        SignalCalls.Register(b);
+        FutexCalls.Register(b);
+        CredentialCalls.Register(b);
+        CapabilityCalls.Register(b);
+        SchedulingCalls.Register(b);
+        ClockCalls.Register(b);
+        TimerCalls.Register(b);
+        LimitCalls.Register(b);
+        SystemCalls.Register(b);
+    }
+}
