@@ -85,6 +85,12 @@ internal sealed partial class SentryKernel
     /// <summary>Loads a program for execve: the loader of a higher rank.</summary>
     public required ProgramLoader Loader { get; init; }
 
+    /// <summary>What mount(2) can make, by name. Filled at start, then read-only.</summary>
+    public Dictionary<string, FileSystemMaker> FileSystemTypes { get; } = [];
+
+    /// <summary>memfd_create's files; set once at start.</summary>
+    public IMemoryFiles MemoryFiles { get; set; } = null!;
+
     /// <summary>Ends the sandbox after an internal error.</summary>
     public required Action<Exception> Panic { get; init; }
 

@@ -88,7 +88,7 @@ internal sealed partial class MemoryManager
                 MaxProtection = request.MaxProtection == AccessType.None ? AccessType.Read | AccessType.Write | AccessType.Execute : request.MaxProtection,
                 Shared = request.Shared,
                 GrowsDown = request.GrowsDown,
-                Locked = request.Locked,
+                Locked = request.Locked || _lockFuture,
                 Mappable = request.Mappable,
                 Offset = request.Offset,
                 Name = request.Name,
@@ -100,7 +100,7 @@ internal sealed partial class MemoryManager
             _vmas.Merge(address, address + length);
         }
 
-        if (request.Populate || request.Locked)
+        if (request.Populate || request.Locked || (_lockFuture && !_lockFutureOnFault))
         {
             Populate(address, length);
         }

@@ -77,7 +77,7 @@ internal static class StraceFormat
             case "path":
             case "str":
                 return String(task, value);
-            case "wbuf":
+            case "buf":
                 return Text(task, value, Strace.ArgumentAt(a, index + 1));
             case "argv":
                 return Strings(task, value);

@@ -8,6 +8,12 @@ internal static class SyscallFamilies
         FileOpen.Register(b);
         FileReadWrite.Register(b);
         FileStatus.Register(b);
+        FileDirectory.Register(b);
+        FileChange.Register(b);
+        FileControl.Register(b);
+        FileXattr.Register(b);
+        MountCalls.Register(b);
+        MemoryCalls.Register(b);
         ProcessCalls.Register(b);
         ProcessIdCalls.Register(b);
         PrctlCalls.Register(b);

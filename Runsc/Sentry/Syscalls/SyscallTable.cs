@@ -94,8 +94,8 @@ internal sealed unsafe class SyscallTable
         private readonly HashSet<int> _numbers = [];
 
         /// <summary>
-        /// Adds a call. <paramref name="format"/> names a kind for each argument, separated by commas, for the trace: fd, dirfd, path, str, buf (filled by
-        /// the call), wbuf (read by it), iov, size, int, uint, hex, ptr, mode, oflags, prot, mapflags, sig, pid, timespec, clock, futexop, …; see Strace.
+        /// Adds a call. <paramref name="format"/> names a kind for each argument, separated by commas, for the trace: fd, dirfd, path, str, buf (read by the
+        /// call), outbuf (filled by it), iov, size, int, uint, hex, ptr, mode, oflags, prot, mapflags, sig, pid, timespec, clock, futexop, …; see Strace.
         /// </summary>
         public void Add(int number, string name, delegate*<Task, in SyscallArguments, long> handler, string format)
         {

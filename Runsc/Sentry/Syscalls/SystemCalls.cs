@@ -15,10 +15,10 @@ internal static unsafe class SystemCalls
     public static void Register(SyscallTable.Builder b)
     {
         b.Add(SysNo.uname, "uname", &Uname, "ptr");
-        b.Add(SysNo.sethostname, "sethostname", &SetHostName, "wbuf,size");
-        b.Add(SysNo.setdomainname, "setdomainname", &SetDomainName, "wbuf,size");
+        b.Add(SysNo.sethostname, "sethostname", &SetHostName, "buf,size");
+        b.Add(SysNo.setdomainname, "setdomainname", &SetDomainName, "buf,size");
         b.Add(SysNo.sysinfo, "sysinfo", &SysInfo, "ptr");
-        b.Add(SysNo.syslog, "syslog", &SysLog, "int,buf,int");
+        b.Add(SysNo.syslog, "syslog", &SysLog, "int,outbuf,int");
         b.Add(SysNo.getrandom, "getrandom", &GetRandom, "ptr,size,hex");
         b.Add(SysNo.reboot, "reboot", &Reboot, "hex,hex,hex,ptr");
     }

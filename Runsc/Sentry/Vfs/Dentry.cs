@@ -109,6 +109,20 @@ internal sealed class Dentry
         oldParent.DecRef();
     }
 
+    /// <summary>Is it <paramref name="ancestor"/> or below it, in its own file system? Renames may make the answer old.</summary>
+    public bool IsBelow(Dentry ancestor)
+    {
+        for (Dentry? dentry = this; dentry is not null; dentry = dentry.Parent)
+        {
+            if (dentry == ancestor)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     public void IncRef() => Interlocked.Increment(ref _references);
 
     public void DecRef()

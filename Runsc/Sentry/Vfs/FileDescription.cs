@@ -151,6 +151,9 @@ internal abstract class FileDescription : IWaitable
         }
     }
 
+    /// <summary>Who is told of input by a signal (F_SETOWN, F_SETSIG). Whole values are written; readers see the old or the new one.</summary>
+    public AsyncOwner AsyncOwner { get; set; } = AsyncOwner.None;
+
     /// <summary>Epoll sets that hold this file; they forget it when the last descriptor is closed.</summary>
     public IEpollRegistrations? EpollRegistrations;
 
@@ -158,6 +161,12 @@ internal abstract class FileDescription : IWaitable
     protected virtual void OnRelease()
     {
     }
+}
+
+/// <summary>A process, group or thread that gets SIGIO (fcntl(2)): kind is F_OWNER_*, signal 0 means SIGIO.</summary>
+internal sealed record AsyncOwner(int Kind, int Id, int Signal)
+{
+    public static readonly AsyncOwner None = new(1, 0, 0);
 }
 
 /// <summary>Where directory entries go.</summary>

@@ -140,6 +140,34 @@ internal sealed class MountNamespace
         return Errno.None;
     }
 
+    /// <summary>The second half of a recursive bind: what is mounted below <paramref name="source"/> comes below <paramref name="target"/>'s root too.</summary>
+    public Errno CopyChildren(in VfsPath source, Mount target)
+    {
+        foreach (Mount child in Snapshot())
+        {
+            if (child == target || child.Parent != source.Mount || child.MountPoint is not Dentry point || !point.IsBelow(source.Dentry))
+            {
+                continue;
+            }
+
+            child.Root.IncRef();
+            Mount copy = NewMount(child.Super, child.Root, child.Flags);
+            Errno error = Attach(copy, new VfsPath(target, point));
+            if (error != Errno.None)
+            {
+                return error;
+            }
+
+            error = CopyChildren(new VfsPath(child, child.Root), copy);
+            if (error != Errno.None)
+            {
+                return error;
+            }
+        }
+
+        return Errno.None;
+    }
+
     /// <summary>A copy for unshare(CLONE_NEWNS). <paramref name="map"/> tells the new mount for each old one.</summary>
     public MountNamespace Clone(out Dictionary<Mount, Mount> map)
     {
@@ -188,6 +216,13 @@ internal sealed class MountNamespace
         List<byte[]> names = [];
         int length = 0;
         unlinked = place.Dentry.IsUnlinked;
+        if (place.Dentry.Parent is null && place.Dentry != place.Mount.Root)
+        {
+            // A nameless file: pipe:[12], /memfd:x (deleted).
+            unlinked = false;
+            return place.Dentry.Name;
+        }
+
         while (place != root)
         {
             if (place.Dentry == place.Mount.Root)

@@ -90,6 +90,9 @@ internal sealed partial class ThreadGroup(SentryKernel kernel)
     /// <summary>Processor time of children that were waited for, in nanoseconds. Guarded by the task lock.</summary>
     public (long User, long System) ChildrenTime => (ChildrenUserTime, ChildrenSystemTime);
 
+    /// <summary>It has registered for membarrier(2)'s private expedited commands.</summary>
+    public bool UsesMembarrier { get; set; }
+
     /// <summary>PR_SET_THP_DISABLE; kept and reported.</summary>
     public bool HugePagesDisabled { get; set; }
 

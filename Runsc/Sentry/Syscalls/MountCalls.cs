@@ -1,0 +1,156 @@
+using System;
+using System.Text;
+using Runsc.Linux;
+using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Sentry.Syscalls;
+
+/// <summary>mount(2), umount2(2), pivot_root(2): file systems of our own only; nothing reaches the host's mounts.</summary>
+internal static unsafe class MountCalls
+{
+    private const ulong FlagsOfMount = Linux.Mount.MS_RDONLY | Linux.Mount.MS_NOSUID | Linux.Mount.MS_NODEV | Linux.Mount.MS_NOEXEC | Linux.Mount.MS_NOATIME
+        | Linux.Mount.MS_NODIRATIME | Linux.Mount.MS_RELATIME;
+
+    public static void Register(SyscallTable.Builder b)
+    {
+        b.Add(SysNo.mount, "mount", &DoMount, "str,path,str,hex,str");
+        b.Add(SysNo.umount2, "umount2", &Unmount, "path,hex");
+    }
+
+    private static Errno ReadText(Task task, ulong address, Span<byte> buffer, out ReadOnlySpan<byte> text)
+    {
+        text = default;
+        return address == 0 ? Errno.None : PathArgument.Read(task, address, buffer, out text);
+    }
+
+    private static long DoMount(Task task, in SyscallArguments a)
+    {
+        if (!task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+        {
+            return -(long)Errno.EPERM;
+        }
+
+        ulong flags = a.A3;
+        if ((flags & 0xffff0000) == 0xc0ed0000)
+        {
+            // The magic number of old callers.
+            flags &= 0xffff;
+        }
+
+        Errno error = PathArgument.Resolve(task, Fcntl.AT_FDCWD, a.A1, follow: true, allowEmpty: false, out VfsPath place);
+        if (error != Errno.None)
+        {
+            return -(long)error;
+        }
+
+        const ulong propagation = Linux.Mount.MS_PRIVATE | Linux.Mount.MS_SLAVE | Linux.Mount.MS_SHARED | Linux.Mount.MS_UNBINDABLE;
+        error = (flags & propagation) != 0 ? ((flags & (Linux.Mount.MS_SHARED | Linux.Mount.MS_UNBINDABLE)) != 0 ? Errno.EINVAL : Errno.None)
+            : (flags & Linux.Mount.MS_REMOUNT) != 0 ? Remount(place, flags)
+            : (flags & Linux.Mount.MS_BIND) != 0 ? Bind(task, a.A0, place, (flags & Linux.Mount.MS_REC) != 0)
+            : (flags & Linux.Mount.MS_MOVE) != 0 ? Errno.EINVAL
+            : MountNew(task, a, flags, place);
+        place.DecRef();
+        return -(long)error;
+    }
+
+    private static Errno Remount(in VfsPath place, ulong flags)
+    {
+        if (place.Dentry != place.Mount.Root)
+        {
+            return Errno.EINVAL;
+        }
+
+        place.Mount.Flags = (place.Mount.Flags & ~FlagsOfMount) | (flags & FlagsOfMount);
+        return Errno.None;
+    }
+
+    private static Errno Bind(Task task, ulong sourceAddress, in VfsPath place, bool recursive)
+    {
+        Errno error = PathArgument.Resolve(task, Fcntl.AT_FDCWD, sourceAddress, follow: true, allowEmpty: false, out VfsPath source);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        source.Dentry.IncRef();
+        Vfs.Mount mount = MountNamespace.NewMount(source.Mount.Super, source.Dentry, source.Mount.Flags);
+        error = task.MountNamespace.Attach(mount, place);
+        if (error == Errno.None && recursive)
+        {
+            error = task.MountNamespace.CopyChildren(source, mount);
+        }
+
+        source.DecRef();
+        return error;
+    }
+
+    private static Errno MountNew(Task task, in SyscallArguments a, ulong flags, in VfsPath place)
+    {
+        Span<byte> typeBuffer = stackalloc byte[PathArgument.Size], sourceBuffer = stackalloc byte[PathArgument.Size], dataBuffer = stackalloc byte[PathArgument.Size];
+        Errno error = ReadText(task, a.A2, typeBuffer, out ReadOnlySpan<byte> type);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        error = ReadText(task, a.A0, sourceBuffer, out ReadOnlySpan<byte> source);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        error = ReadText(task, a.A4, dataBuffer, out ReadOnlySpan<byte> data);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        if (!task.Kernel.FileSystemTypes.TryGetValue(Encoding.Latin1.GetString(type), out FileSystemMaker? maker))
+        {
+            return Errno.ENODEV;
+        }
+
+        error = maker(task, source, Encoding.Latin1.GetString(data), out SuperBlock? super);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        Vfs.Mount mount = MountNamespace.NewMount(super!, MountNamespace.NewRootDentry(super!), flags & FlagsOfMount);
+        return task.MountNamespace.Attach(mount, place);
+    }
+
+    private static long Unmount(Task task, in SyscallArguments a)
+    {
+        const int known = Linux.Mount.MNT_FORCE | Linux.Mount.MNT_DETACH | Linux.Mount.MNT_EXPIRE | Linux.Mount.UMOUNT_NOFOLLOW;
+        if ((a.Int1 & ~known) != 0)
+        {
+            return -(long)Errno.EINVAL;
+        }
+
+        if (!task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+        {
+            return -(long)Errno.EPERM;
+        }
+
+        Errno error = PathArgument.Resolve(task, Fcntl.AT_FDCWD, a.A0, (a.Int1 & Linux.Mount.UMOUNT_NOFOLLOW) == 0, allowEmpty: false, out VfsPath place);
+        if (error != Errno.None)
+        {
+            return -(long)error;
+        }
+
+        Vfs.Mount mount = place.Mount;
+        error = place.Dentry != mount.Root ? Errno.EINVAL : Errno.None;
+
+        // Our own references would count as use.
+        place.DecRef();
+        if (error == Errno.None)
+        {
+            error = task.MountNamespace.Detach(mount, (a.Int1 & Linux.Mount.MNT_DETACH) != 0);
+        }
+
+        return -(long)error;
+    }
+}
