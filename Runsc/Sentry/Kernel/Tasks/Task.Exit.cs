@@ -103,6 +103,13 @@ internal sealed partial class Task
         memory.DecUsers();
     }
 
+    /// <summary>Gives up a task that never ran and that nobody knows.</summary>
+    public void Discard()
+    {
+        DropResources();
+        Context.Dispose();
+    }
+
     /// <summary>Lock held: task lock. The parent thread of this task has ended (prctl(2), PR_SET_PDEATHSIG).</summary>
     internal void ParentExitedLocked(Task newParent)
     {

@@ -1,0 +1,37 @@
+using System;
+using System.IO;
+using Runsc.Tests.Kvm;
+using Xunit;
+
+namespace Runsc.Tests.Sentry;
+
+/// <summary>Static programs on the application kernel, in this process.</summary>
+public sealed class InProcessTests
+{
+    private const string BusyBox = "/bin/busybox";
+
+    [KvmFact]
+    public void Echo_OfBusyBox_Writes()
+    {
+        Action<string>? trace = Environment.GetEnvironmentVariable("RUNSC_TEST_TRACE") is string file ? line => File.AppendAllText(file, line + "\n") : null;
+        using InProcessSandbox sandbox = new(trace);
+        sandbox.Add("/bin/busybox", File.ReadAllBytes(BusyBox));
+        (int status, string output) = sandbox.Run("/bin/busybox", "echo", "hello", "world");
+        Assert.Equal("hello world\n", output);
+        Assert.Equal(0, status);
+    }
+
+    [KvmFact]
+    public void Shell_WithForksAndFiles_Works()
+    {
+        Action<string>? trace = Environment.GetEnvironmentVariable("RUNSC_TEST_TRACE") is string file ? line => File.AppendAllText(file, line + "\n") : null;
+        using InProcessSandbox sandbox = new(trace);
+        sandbox.Add("/bin/busybox", File.ReadAllBytes(BusyBox));
+        (int status, string output) = sandbox.Run(
+            "/bin/busybox", "sh", "-c", "busybox mkdir /tmp && cd /tmp && echo a b c > x && busybox cat x; busybox wc -c x; busybox ls -la /tmp | busybox head -1 >/dev/null; (exit 3); echo $?; busybox uname -sr; exit 7");
+        Assert.Contains("a b c\n", output);
+        Assert.Contains("6 x\n", output);
+        Assert.Contains("\n3\n", output);
+        Assert.Equal(7 << 8, status);
+    }
+}

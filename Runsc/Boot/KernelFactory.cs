@@ -1,0 +1,45 @@
+using System;
+using Runsc.Platform;
+using Runsc.Platform.Kvm;
+using Runsc.Sentry.FileSystems.Tmpfs;
+using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Loader;
+using Runsc.Sentry.Memory;
+using Runsc.Sentry.Syscalls;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Boot;
+
+/// <summary>Puts the parts of the application kernel together: platform, memory, kernel, system calls, file system types.</summary>
+internal static class KernelFactory
+{
+    /// <param name="kvm">Descriptor of /dev/kvm; may be closed afterwards.</param>
+    /// <param name="memoryLimit">Bytes that applications may use.</param>
+    /// <param name="processors">Processors that applications see.</param>
+    /// <param name="trace">Hears of system calls; null for none.</param>
+    /// <param name="panic">Ends the sandbox after an internal error.</param>
+    /// <exception cref="PlatformException">KVM cannot be used; one line for the user.</exception>
+    public static SentryKernel Create(int kvm, ulong memoryLimit, int processors, SyscallTable.ITrace? trace, Action<Exception> panic)
+    {
+        KvmPlatform? platform = null;
+        MemoryFile memory = new(memoryLimit, (offset, address, length) => platform?.AddMemory(offset, address, length));
+        platform = KvmPlatform.Create(kvm, memory);
+        SyscallTable table = SyscallTable.Create(trace);
+        ElfLoader loader = new(null);
+        SpecialFiles special = new();
+        SentryKernel kernel = new(platform, memory)
+        {
+            Vfs = new VirtualFileSystem(special),
+            SystemCall = table.Dispatch,
+            Loader = loader.Load,
+            Panic = panic,
+            Processors = processors,
+            TotalMemory = memoryLimit,
+        };
+        kernel.MemoryFiles = new MemfdFileSystem(kernel);
+        FileSystemTable.Register(kernel, special);
+        kernel.LogLine($"runsc application kernel, release {SentryKernel.Release}");
+        kernel.LogLine($"platform: {platform.Description}");
+        return kernel;
+    }
+}

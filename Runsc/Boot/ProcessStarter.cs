@@ -1,0 +1,231 @@
+using System;
+using System.Collections.Generic;
+using System.Text;
+using Runsc.Linux;
+using Runsc.Sentry.Auth;
+using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Signals;
+using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Loader;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Boot;
+
+/// <summary>A process that comes from outside: a container's first one, or one that `exec` adds.</summary>
+internal sealed class ProcessRequest
+{
+    public required IReadOnlyList<string> Arguments { get; init; }
+
+    public required IReadOnlyList<string> Environment { get; init; }
+
+    public string WorkingDirectory { get; init; } = "/";
+
+    public required Credentials Credentials { get; init; }
+
+    public uint Umask { get; init; } = 0x12;
+
+    /// <summary>Descriptors 0, 1, 2, …; null for one that stays closed. References pass to the process.</summary>
+    public required IReadOnlyList<FileDescription?> Files { get; init; }
+
+    /// <summary>Soft and hard limits by RLIMIT_* number.</summary>
+    public IReadOnlyDictionary<int, (ulong Soft, ulong Hard)> Limits { get; init; } = new Dictionary<int, (ulong, ulong)>();
+
+    /// <summary>Mounts that it sees.</summary>
+    public required MountNamespace Mounts { get; init; }
+
+    public string Container { get; init; } = "";
+
+    /// <summary>The first process of its container.</summary>
+    public bool IsInit { get; init; }
+
+    public int OomScoreAdjust { get; init; }
+
+    /// <summary>Gets the controlling terminal, before the first instruction. Called with the new process's task.</summary>
+    public Action<Task>? SetUpTerminal { get; init; }
+}
+
+/// <summary>Starts processes that no other process has forked.</summary>
+internal static class ProcessStarter
+{
+    /// <summary>
+    /// Finds the program in PATH, loads it, and lets it run. On failure nothing is left, and <paramref name="message"/> says why in the words
+    /// that callers of OCI runtimes look for.
+    /// </summary>
+    public static ThreadGroup? Start(SentryKernel kernel, ProcessRequest request, out string message)
+    {
+        Session session = new(0);
+        ThreadGroup group = new(kernel)
+        {
+            ProcessGroup = new ProcessGroup(0, session),
+            Actions = new SignalActions(),
+            StartTime = kernel.Clock.Monotonic,
+            IsInit = request.IsInit,
+            IsProtected = request.IsInit,
+            KeepAfterExit = true,
+            Container = request.Container,
+            OomScoreAdjust = request.OomScoreAdjust,
+        };
+        foreach ((int resource, (ulong soft, ulong hard)) in request.Limits)
+        {
+            group.Limits.Set(resource, soft, hard);
+        }
+
+        FdTable files = new();
+        for (int fd = 0; fd < request.Files.Count; fd++)
+        {
+            if (request.Files[fd] is FileDescription file)
+            {
+                files.Replace(fd, file, closeOnExec: false);
+            }
+        }
+
+        VfsPath root = request.Mounts.GetRootPath();
+        root.IncRef();
+        FsContext fs = new(root, root, request.Umask);
+        Task task = new(kernel, group, new Sentry.Memory.MemoryManager(kernel.Platform, kernel.Memory), files, fs, request.Mounts, request.Credentials) { StartTime = kernel.Clock.Monotonic };
+        group.Leader = task;
+        Errno error = EnterWorkingDirectory(task, request.WorkingDirectory, out message);
+        LoadedProgram? program = null;
+        if (error == Errno.None)
+        {
+            error = Load(task, request, out program, out message);
+        }
+
+        if (error != Errno.None)
+        {
+            task.Discard();
+            return null;
+        }
+
+        lock (kernel.TaskLock)
+        {
+            if (!kernel.TryAddTaskLocked(task, request.IsInit && request.Container.Length == 0 ? 1 : 0))
+            {
+                message = "cannot start the process: too many tasks";
+                error = Errno.EAGAIN;
+            }
+            else
+            {
+                group.Id = task.ThreadId;
+                group.ProcessGroup = new ProcessGroup(group.Id, new Session(group.Id));
+                group.ProcessGroup.AddLocked(group);
+                group.Tasks.Add(task);
+                if (request.IsInit && request.Container.Length == 0)
+                {
+                    kernel.Init = group;
+                }
+            }
+        }
+
+        if (error != Errno.None)
+        {
+            program!.Executable.DecRef();
+            program.Memory.DecUsers();
+            task.Discard();
+            return null;
+        }
+
+        task.Become(program!);
+        request.SetUpTerminal?.Invoke(task);
+        task.Start();
+        return group;
+    }
+
+    private static Errno EnterWorkingDirectory(Task task, string directory, out string message)
+    {
+        message = "";
+        byte[] path = Encoding.UTF8.GetBytes(directory.Length == 0 ? "/" : directory);
+        VfsPath start = task.Fs.GetWorkingDirectory();
+        Errno error = PathWalker.Resolve(task, start, path, WalkFlags.FollowLast, out VfsPath place);
+        start.DecRef();
+        if (error == Errno.None && !place.Dentry.Inode!.IsDirectory)
+        {
+            place.DecRef();
+            error = Errno.ENOTDIR;
+        }
+
+        if (error != Errno.None)
+        {
+            message = $"cannot enter the working directory \"{directory}\": {ErrorText.Of(error)}";
+            return error;
+        }
+
+        task.Fs.SetWorkingDirectory(place);
+        return Errno.None;
+    }
+
+    private static Errno Load(Task task, ProcessRequest request, out LoadedProgram? program, out string message)
+    {
+        program = null;
+        message = "";
+        string name = request.Arguments[0];
+        Errno error = FindProgram(task, name, request.Environment, out byte[] path, out FileDescription? file);
+        if (error != Errno.None)
+        {
+            string reason = error == Errno.ENOENT && !name.Contains('/') ? "executable file not found in $PATH" : ErrorText.Of(error);
+            message = $"error finding executable \"{name}\": exec: \"{name}\": {reason}";
+            return error;
+        }
+
+        List<byte[]> arguments = [], environment = [];
+        foreach (string argument in request.Arguments)
+        {
+            arguments.Add(Encoding.UTF8.GetBytes(argument));
+        }
+
+        foreach (string variable in request.Environment)
+        {
+            environment.Add(Encoding.UTF8.GetBytes(variable));
+        }
+
+        error = task.Kernel.Loader(task, file!, path, arguments, environment, out program);
+        file!.DecRef();
+        if (error != Errno.None)
+        {
+            message = $"exec: \"{name}\": {ErrorText.Of(error)}";
+        }
+
+        return error;
+    }
+
+    /// <summary>As execvp(3): a name with a slash is a path, others are looked for in PATH of the environment.</summary>
+    private static Errno FindProgram(Task task, string name, IReadOnlyList<string> environment, out byte[] path, out FileDescription? file)
+    {
+        file = null;
+        if (name.Contains('/'))
+        {
+            path = Encoding.UTF8.GetBytes(name);
+            return ElfLoader.OpenExecutable(task, path, out file);
+        }
+
+        path = [];
+        if (name.Length == 0)
+        {
+            return Errno.ENOENT;
+        }
+
+        string search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        foreach (string variable in environment)
+        {
+            if (variable.StartsWith("PATH=", StringComparison.Ordinal))
+            {
+                search = variable[5..];
+            }
+        }
+
+        Errno result = Errno.ENOENT;
+        foreach (string directory in search.Split(':'))
+        {
+            path = Encoding.UTF8.GetBytes(directory.Length == 0 ? name : $"{directory.TrimEnd('/')}/{name}");
+            Errno error = ElfLoader.OpenExecutable(task, path, out file);
+            if (error == Errno.None)
+            {
+                return Errno.None;
+            }
+
+            result = error == Errno.EACCES ? error : result;
+        }
+
+        return result;
+    }
+}
