@@ -1,5 +1,6 @@
 using System;
 using Runsc.Linux;
+using Runsc.Sentry.FileSystems.Pipe;
 using Runsc.Sentry.FileSystems.Sys;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
@@ -13,6 +14,7 @@ internal static class FileSystemTable
 {
     public static void Register(SentryKernel kernel, SpecialFiles special)
     {
+        special.OpenFifo = Fifo.Open;
         kernel.FileSystemTypes["tmpfs"] = MakeTmpfs;
         kernel.FileSystemTypes["sysfs"] = MakeSys;
     }

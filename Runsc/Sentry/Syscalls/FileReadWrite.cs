@@ -112,7 +112,8 @@ internal static unsafe class FileReadWrite
 
     private static long PWriteV2(Task task, in SyscallArguments a) => a.Long3 < -1 ? -(long)Errno.EINVAL : Vector(task, a.Int0, a.A1, a.A2, a.Long3, a.Int5, write: true);
 
-    private static long Vector(Task task, int fd, ulong address, ulong count, long offset, int flags, bool write)
+    /// <summary>readv(2), writev(2) and their kin; offset −1 is the description's own position.</summary>
+    public static long Vector(Task task, int fd, ulong address, ulong count, long offset, int flags, bool write)
     {
         const int known = Fcntl.RWF_DSYNC | Fcntl.RWF_HIPRI | Fcntl.RWF_SYNC | Fcntl.RWF_NOWAIT;
         if ((flags & ~known) != 0)

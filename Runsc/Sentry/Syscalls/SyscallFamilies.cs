@@ -12,6 +12,9 @@ internal static class SyscallFamilies
         FileChange.Register(b);
         FileControl.Register(b);
         FileXattr.Register(b);
+        PipeCalls.Register(b);
+        PollCalls.Register(b);
+        EventCalls.Register(b);
         MountCalls.Register(b);
         MemoryCalls.Register(b);
         ProcessCalls.Register(b);
