@@ -30,7 +30,7 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
     private readonly Lock _mu = new();
 
     // Guarded by _mu. Page number to offset in the MemoryFile; the cache holds one reference on each page.
-    private readonly SortedDictionary<ulong, ulong> _pages = [];
+    private readonly Dictionary<ulong, ulong> _pages = [];
     private readonly HashSet<ulong> _dirty = [];
     private readonly List<(IMappingSpace Space, ulong Address, ulong Offset, ulong Length, bool Writable)> _mappings = [];
     private ulong _size;
@@ -65,6 +65,18 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
             lock (_mu)
             {
                 return (ulong)_pages.Count;
+            }
+        }
+    }
+
+    /// <summary>Do all cached pages hold what the source holds? Then it can be read past the cache.</summary>
+    public bool IsClean
+    {
+        get
+        {
+            lock (_mu)
+            {
+                return _dirty.Count == 0 && !_mappings.Exists(mapping => mapping.Writable);
             }
         }
     }
@@ -129,7 +141,7 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
                 count++;
             }
 
-            if (write)
+            if (write && source is not null)
             {
                 for (ulong i = 0; i < count; i++)
                 {
@@ -292,7 +304,11 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
             {
                 if (n > 0)
                 {
-                    _dirty.Add(at / PageSize);
+                    if (source is not null)
+                    {
+                        _dirty.Add(at / PageSize);
+                    }
+
                     _size = Math.Max(_size, at + (ulong)n);
                 }
             }
@@ -311,6 +327,25 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
         }
 
         return done;
+    }
+
+    /// <summary>The source was written past the cache: pages that are cached take the bytes too, and stay clean.</summary>
+    public void Update(ReadOnlySpan<byte> bytes, ulong offset)
+    {
+        while (!bytes.IsEmpty)
+        {
+            int step = (int)Math.Min((ulong)bytes.Length, PageSize - (offset % PageSize));
+            lock (_mu)
+            {
+                if (_pages.TryGetValue(offset / PageSize, out ulong page))
+                {
+                    bytes[..step].CopyTo(file.Span(page + (offset % PageSize), step));
+                }
+            }
+
+            bytes = bytes[step..];
+            offset += (ulong)step;
+        }
     }
 
     /// <summary>Changes the size: pages past the end go, the rest of the last one becomes zero, and mappings of it are dropped.</summary>
@@ -520,19 +555,32 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
     private void DropLocked(ulong first, ulong end)
     {
         List<ulong> victims = [];
-        foreach ((ulong number, ulong page) in _pages)
+        if (end - first < (ulong)_pages.Count)
         {
-            if (number >= first && number < end)
+            for (ulong number = first; number < end; number++)
             {
-                victims.Add(number);
-                file.DecRef(page, PageSize);
+                if (_pages.ContainsKey(number))
+                {
+                    victims.Add(number);
+                }
+            }
+        }
+        else
+        {
+            foreach (ulong number in _pages.Keys)
+            {
+                if (number >= first && number < end)
+                {
+                    victims.Add(number);
+                }
             }
         }
 
         foreach (ulong number in victims)
         {
-            _pages.Remove(number);
+            _pages.Remove(number, out ulong page);
             _dirty.Remove(number);
+            file.DecRef(page, PageSize);
         }
 
         if (source is null && victims.Count > 0)

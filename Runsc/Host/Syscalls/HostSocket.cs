@@ -1,0 +1,123 @@
+using System;
+using System.Runtime.InteropServices;
+using Runsc.Linux;
+
+namespace Runsc.Host.Syscalls;
+
+/// <summary>Unix sockets between the processes of a sandbox: messages that may carry descriptors (unix(7)).</summary>
+internal static unsafe partial class HostSocket
+{
+    private const int SOL_SOCKET = 1, SCM_RIGHTS = 1;
+    private const int MSG_CTRUNC = 8, MSG_TRUNC = 0x20, MSG_CMSG_CLOEXEC = 0x40000000, MSG_NOSIGNAL = 0x4000;
+
+    /// <summary>Descriptors that one message can carry.</summary>
+    public const int MaxDescriptors = 16;
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct MessageHeader
+    {
+        public void* Name;
+        public uint NameLength;
+        public uint Padding;
+        public Vector* Vectors;
+        public ulong VectorCount;
+        public byte* Control;
+        public ulong ControlLength;
+        public int Flags;
+        public int Padding2;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Vector
+    {
+        public byte* Base;
+        public ulong Length;
+    }
+
+    /// <summary>socketpair(2) of SOCK_SEQPACKET, close-on-exec.</summary>
+    public static int Pair(out int one, out int other)
+    {
+        const int AF_UNIX = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 0x80000;
+        int* fds = stackalloc int[2];
+        int result = HostResult.Of(SocketPairNative(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds));
+        one = fds[0];
+        other = fds[1];
+        return result;
+    }
+
+    /// <summary>Sends one message whole, with descriptors. Bytes, or −errno (EPIPE when the peer is gone).</summary>
+    public static long Send(int fd, ReadOnlySpan<byte> message, ReadOnlySpan<int> descriptors = default)
+    {
+        byte* control = stackalloc byte[16 + (MaxDescriptors * 4)];
+        fixed (byte* data = message)
+        {
+            Vector vector = new() { Base = data, Length = (ulong)message.Length };
+            MessageHeader header = new() { Vectors = &vector, VectorCount = 1 };
+            if (descriptors.Length > 0)
+            {
+                *(ulong*)control = 16 + ((ulong)descriptors.Length * 4);
+                *(int*)(control + 8) = SOL_SOCKET;
+                *(int*)(control + 12) = SCM_RIGHTS;
+                descriptors.CopyTo(new Span<int>(control + 16, MaxDescriptors));
+                header.Control = control;
+                header.ControlLength = (ulong)((16 + (descriptors.Length * 4) + 7) & ~7);
+            }
+
+            long n;
+            do
+            {
+                n = HostResult.Of(SendMessageNative(fd, &header, MSG_NOSIGNAL));
+            }
+            while (n == -(long)Errno.EINTR);
+            return n;
+        }
+    }
+
+    /// <summary>
+    /// Receives one message; descriptors that came with it are close-on-exec and the caller's. Bytes, 0 when the peer is gone, or −errno;
+    /// −EMSGSIZE for a message that did not fit.
+    /// </summary>
+    public static long Receive(int fd, Span<byte> buffer, Span<int> descriptors, out int count)
+    {
+        byte* control = stackalloc byte[16 + (MaxDescriptors * 4)];
+        count = 0;
+        fixed (byte* data = buffer)
+        {
+            Vector vector = new() { Base = data, Length = (ulong)buffer.Length };
+            MessageHeader header = new() { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = 16 + (MaxDescriptors * 4) };
+            long n;
+            do
+            {
+                n = HostResult.Of(ReceiveMessageNative(fd, &header, MSG_CMSG_CLOEXEC));
+            }
+            while (n == -(long)Errno.EINTR);
+            if (n >= 0 && header.ControlLength >= 16 && *(int*)(control + 8) == SOL_SOCKET && *(int*)(control + 12) == SCM_RIGHTS)
+            {
+                int received = (int)((*(ulong*)control - 16) / 4);
+                for (int i = 0; i < received; i++)
+                {
+                    int descriptor = *(int*)(control + 16 + (i * 4));
+                    if (i < descriptors.Length && (header.Flags & MSG_TRUNC) == 0)
+                    {
+                        descriptors[count++] = descriptor;
+                    }
+                    else
+                    {
+                        HostFile.Close(descriptor);
+                    }
+                }
+            }
+
+            return n >= 0 && (header.Flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ? -(long)Errno.EMSGSIZE : n;
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "socketpair", SetLastError = true)]
+    private static partial int SocketPairNative(int domain, int type, int protocol, int* fds);
+
+    [LibraryImport("libc", EntryPoint = "sendmsg", SetLastError = true)]
+    private static partial nint SendMessageNative(int fd, MessageHeader* header, int flags);
+
+    [LibraryImport("libc", EntryPoint = "recvmsg", SetLastError = true)]
+    private static partial nint ReceiveMessageNative(int fd, MessageHeader* header, int flags);
+}
