@@ -4,7 +4,6 @@ using Runsc.Sentry.FileSystems.Pipe;
 using Runsc.Sentry.FileSystems.Sys;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
-using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Boot;
@@ -19,19 +18,19 @@ internal static class FileSystemTable
         kernel.FileSystemTypes["sysfs"] = MakeSys;
     }
 
-    private static Errno MakeTmpfs(Task task, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
+    private static Errno MakeTmpfs(SentryKernel kernel, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
     {
-        Errno error = TmpfsOptions.TryParse(options, task.Kernel.Memory.Limit, out TmpfsOptions parsed);
+        Errno error = TmpfsOptions.TryParse(options, kernel.Memory.Limit, out TmpfsOptions parsed);
         super = error == Errno.None
-            ? new TmpfsSuperBlock(task.Kernel, parsed.Size, parsed.Inodes, parsed.Mode, parsed.Uid, parsed.Gid) { Device = task.Kernel.NewDevice() }
+            ? new TmpfsSuperBlock(kernel, parsed.Size, parsed.Inodes, parsed.Mode, parsed.Uid, parsed.Gid) { Device = kernel.NewDevice() }
             : null;
         return error;
     }
 
-    private static Errno MakeSys(Task task, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
+    private static Errno MakeSys(SentryKernel kernel, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
     {
-        long now = task.Kernel.Clock.Realtime;
-        super = SysFileSystem.Create(task.Kernel.NewDevice(), task.Kernel.Processors, new FileTime(now / 1_000_000_000, (uint)(now % 1_000_000_000)));
+        long now = kernel.Clock.Realtime;
+        super = SysFileSystem.Create(kernel.NewDevice(), kernel.Processors, new FileTime(now / 1_000_000_000, (uint)(now % 1_000_000_000)));
         return Errno.None;
     }
 }

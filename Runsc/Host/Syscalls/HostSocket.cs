@@ -37,13 +37,56 @@ internal static unsafe partial class HostSocket
     /// <summary>socketpair(2) of SOCK_SEQPACKET, close-on-exec.</summary>
     public static int Pair(out int one, out int other)
     {
-        const int AF_UNIX = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 0x80000;
         int* fds = stackalloc int[2];
         int result = HostResult.Of(SocketPairNative(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds));
         one = fds[0];
         other = fds[1];
         return result;
     }
+
+    private const int AF_UNIX = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 0x80000;
+
+    // sun_path is short, and state directories may be deep: the socket is named through a descriptor of its directory.
+    private static int WithAddress(string path, Func<int, nint, uint, int> action)
+    {
+        byte[] directory = [.. System.Text.Encoding.UTF8.GetBytes(System.IO.Path.GetDirectoryName(path)!), 0];
+        int parent = HostFile.OpenAt(Fcntl.AT_FDCWD, directory, Fcntl.O_PATH | Fcntl.O_DIRECTORY | Fcntl.O_CLOEXEC);
+        if (parent < 0)
+        {
+            return parent;
+        }
+
+        int socket = HostResult.Of(SocketNative(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+        if (socket >= 0)
+        {
+            byte* address = stackalloc byte[110];
+            new Span<byte>(address, 110).Clear();
+            address[0] = AF_UNIX;
+            int length = System.Text.Encoding.UTF8.GetBytes($"/proc/self/fd/{parent}/{System.IO.Path.GetFileName(path)}", new Span<byte>(address + 2, 107));
+            int result = action(socket, (nint)address, (uint)length + 3);
+            if (result < 0)
+            {
+                HostFile.Close(socket);
+                socket = result;
+            }
+        }
+
+        HostFile.Close(parent);
+        return socket;
+    }
+
+    /// <summary>A listening SOCK_SEQPACKET socket at a path, close-on-exec; or −errno.</summary>
+    public static int Listen(string path) => WithAddress(path, (socket, address, length) =>
+    {
+        int result = HostResult.Of(BindNative(socket, (byte*)address, length));
+        return result < 0 ? result : HostResult.Of(ListenNative(socket, 64));
+    });
+
+    /// <summary>A socket connected to one at a path, close-on-exec; or −errno.</summary>
+    public static int Connect(string path) => WithAddress(path, (socket, address, length) => HostResult.Of(ConnectNative(socket, (byte*)address, length)));
+
+    /// <summary>accept4(2), close-on-exec.</summary>
+    public static int Accept(int socket) => HostResult.Of(AcceptNative(socket, null, null, SOCK_CLOEXEC));
 
     /// <summary>Sends one message whole, with descriptors. Bytes, or −errno (EPIPE when the peer is gone).</summary>
     public static long Send(int fd, ReadOnlySpan<byte> message, ReadOnlySpan<int> descriptors = default)
@@ -114,6 +157,21 @@ internal static unsafe partial class HostSocket
 
     [LibraryImport("libc", EntryPoint = "socketpair", SetLastError = true)]
     private static partial int SocketPairNative(int domain, int type, int protocol, int* fds);
+
+    [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
+    private static partial int SocketNative(int domain, int type, int protocol);
+
+    [LibraryImport("libc", EntryPoint = "bind", SetLastError = true)]
+    private static partial int BindNative(int socket, byte* address, uint length);
+
+    [LibraryImport("libc", EntryPoint = "listen", SetLastError = true)]
+    private static partial int ListenNative(int socket, int backlog);
+
+    [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
+    private static partial int ConnectNative(int socket, byte* address, uint length);
+
+    [LibraryImport("libc", EntryPoint = "accept4", SetLastError = true)]
+    private static partial int AcceptNative(int socket, byte* address, uint* length, int flags);
 
     [LibraryImport("libc", EntryPoint = "sendmsg", SetLastError = true)]
     private static partial nint SendMessageNative(int fd, MessageHeader* header, int flags);

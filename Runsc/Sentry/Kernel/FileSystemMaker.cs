@@ -1,9 +1,8 @@
 using System;
 using Runsc.Linux;
-using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.Kernel;
 
 /// <summary>Makes a file system for mount(2): its source and its options (a comma-separated list). EINVAL for options that it does not know.</summary>
-internal delegate Errno FileSystemMaker(Task task, ReadOnlySpan<byte> source, string options, out SuperBlock? super);
+internal delegate Errno FileSystemMaker(SentryKernel kernel, ReadOnlySpan<byte> source, string options, out SuperBlock? super);

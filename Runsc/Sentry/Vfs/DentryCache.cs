@@ -7,7 +7,7 @@ namespace Runsc.Sentry.Vfs;
 /// <remarks>One for the process: it bounds memory, whatever kernels there are. Its lock is a leaf; eviction happens outside of it.</remarks>
 internal static class DentryCache
 {
-    private const int Limit = 20_000;
+    private const int Limit = 6_000;
 
     private static readonly Lock s_mu = new();
 

@@ -1,0 +1,88 @@
+using System;
+using System.Globalization;
+using System.Text;
+using System.Threading;
+using Runsc.Common;
+using Runsc.Control;
+using Runsc.Host.Syscalls;
+using Runsc.Platform;
+using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Syscalls;
+
+namespace Runsc.Boot;
+
+/// <summary>The Sentry's second stage (`runsc boot`): builds the kernel, shuts itself in, and serves the control socket until the container has ended.</summary>
+internal static class BootMain
+{
+    public static int Run(int infoFd)
+    {
+        StartInfo info = Stage.ReadInfo(infoFd);
+        HostFile.Close(infoFd);
+        HostFile.Close(info.ProgramFd);
+        LogWriter.Configure(info.LogFd, info.Config.Debug ? LogLevel.Debug : LogLevel.Info);
+        ContainerHost container;
+        try
+        {
+            string[] only = info.Config.StraceSyscalls.Split(',', StringSplitOptions.RemoveEmptyEntries);
+            SyscallTable.ITrace? trace = info.Config.Strace ? new Strace(line => LogWriter.Write("strace", line), only) : null;
+            SentryKernel kernel = KernelFactory.Create(info.KvmFd, info.MemoryLimit, info.Processors, trace, Panic);
+            HostFile.Close(info.KvmFd);
+            container = new ContainerHost(kernel, info);
+            container.Prepare();
+        }
+        catch (Exception error) when (error is RunscException or PlatformException)
+        {
+            Log.Error(error.Message);
+            Handshake.Fail(info.ReadyFd, error.Message);
+            return 128;
+        }
+
+        if (!Handshake.Begin(info.ReadyFd))
+        {
+            return 1;
+        }
+
+        ControlServer server = new(info.ControlFd, container);
+        new Thread(server.Run, 512 << 10) { IsBackground = true, Name = "control" }.Start();
+        int status = container.WaitForEnd();
+        Log.Debug($"the container has ended with status {status:x}");
+        int signal = status & 0x7f;
+        Environment.Exit(signal != 0 ? 128 + signal : (status >> 8) & 0xff);
+        return 0;
+    }
+
+    /// <summary>An internal error: the container ends, with the stack in the log.</summary>
+    private static void Panic(Exception error)
+    {
+        Log.Error($"internal error of the application kernel: {error}");
+        byte[] message = Encoding.UTF8.GetBytes($"runsc: internal error of the application kernel: {error.GetType().Name}: {error.Message}\n");
+        _ = HostFile.Write(2, message);
+        Environment.Exit(128);
+    }
+}
+
+/// <summary>Writes log lines to a descriptor.</summary>
+internal static class LogWriter
+{
+    private static readonly Lock s_mu = new();
+    private static int s_fd = -1;
+
+    public static void Configure(int fd, LogLevel level)
+    {
+        s_fd = fd;
+        Log.Configure(level, fd < 0 ? null : (lineLevel, text) => Write(lineLevel.ToString().ToLowerInvariant(), text));
+    }
+
+    public static void Write(string kind, string text)
+    {
+        byte[] line = Encoding.UTF8.GetBytes(
+            string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:HH:mm:ss.ffffff} {kind,-7} {text}\n"));
+        lock (s_mu)
+        {
+            if (s_fd >= 0)
+            {
+                _ = HostFile.Write(s_fd, line);
+            }
+        }
+    }
+}

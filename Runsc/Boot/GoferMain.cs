@@ -1,0 +1,58 @@
+using System;
+using System.Collections.Generic;
+using System.Text;
+using Runsc.Control;
+using Runsc.Gofer;
+using Runsc.Host.Syscalls;
+using Runsc.Linux;
+
+namespace Runsc.Boot;
+
+/// <summary>The gofer's second stage (`runsc gofer`).</summary>
+internal static class GoferMain
+{
+    public static int Run(int infoFd)
+    {
+        StartInfo info = Stage.ReadInfo(infoFd);
+        HostFile.Close(infoFd);
+        HostFile.Close(info.ProgramFd);
+        List<GoferTree> trees = [];
+        foreach (TreeInfo tree in info.Trees)
+        {
+            trees.Add(new GoferTree(tree.Socket, tree.RootFd, tree.ReadOnly));
+        }
+
+        if (!Handshake.Begin(info.ReadyFd))
+        {
+            return 1;
+        }
+
+        GoferServer.Run(trees, info.DescriptorsFd);
+        return 0;
+    }
+}
+
+/// <summary>How a process of a sandbox comes to life: it says that it is ready, and ends unless it is told to go on.</summary>
+internal static class Handshake
+{
+    public static bool Begin(int socket)
+    {
+        Span<byte> buffer = stackalloc byte[1];
+        buffer[0] = 0;
+        if (HostSocket.Send(socket, buffer) < 0)
+        {
+            return false;
+        }
+
+        long n;
+        do
+        {
+            n = HostFile.Read(socket, buffer);
+        }
+        while (n == -(long)Errno.EINTR);
+        HostFile.Close(socket);
+        return n > 0;
+    }
+
+    public static void Fail(int socket, string message) => _ = HostSocket.Send(socket, Encoding.UTF8.GetBytes(message.ReplaceLineEndings(" ")));
+}

@@ -1,0 +1,151 @@
+using System.Collections.Generic;
+using System.Text;
+using System.Text.Json;
+using Runsc.Common;
+using Runsc.Control;
+using Runsc.Host.Processes;
+using Runsc.Host.Syscalls;
+using Runsc.Linux;
+
+namespace Runsc.Boot;
+
+/// <summary>
+/// The first stage of the gofer and of the Sentry (`runsc sandbox`): in fresh namespaces, still with rights, it opens what only paths can name,
+/// moves into an empty root, gives up its rights, and executes the program anew, so that no thread is left from before.
+/// </summary>
+internal static class Stage
+{
+    // Enough to serve files of any owner.
+    private const ulong GoferCapabilities =
+        (1UL << Capability.CAP_CHOWN) | (1UL << Capability.CAP_DAC_OVERRIDE) | (1UL << Capability.CAP_DAC_READ_SEARCH)
+        | (1UL << Capability.CAP_FOWNER) | (1UL << Capability.CAP_FSETID) | (1UL << Capability.CAP_SETFCAP);
+
+    private const uint Nobody = 65534;
+
+    /// <summary>Returns only on failure, with the exit status.</summary>
+    public static int Run(string stage, int infoFd)
+    {
+        StartInfo info = ReadInfo(infoFd);
+        try
+        {
+            if (stage == "gofer")
+            {
+                OpenTrees(info);
+                WriteInfo(infoFd, info);
+            }
+
+            HostProcess.RaiseDescriptorLimit();
+            EnterEmptyRoot();
+            bool keeps = stage == "gofer";
+            DropRights(keeps ? GoferCapabilities : 0, keeps ? 0 : Nobody);
+            int result = HostProcess.Execute(info.ProgramFd, [keeps ? "runsc-gofer" : "runsc-sandbox", stage, infoFd.ToString(System.Globalization.CultureInfo.InvariantCulture)], Settings);
+            throw new RunscException($"cannot execute the second stage: errno {-result}");
+        }
+        catch (RunscException error)
+        {
+            _ = HostSocket.Send(info.ReadyFd, Encoding.UTF8.GetBytes(error.Message));
+            return 128;
+        }
+    }
+
+    // The runtime reads its settings from the environment: small steps for the heap, since it is small.
+    private static readonly List<string> Settings = ["DOTNET_GCgen0size=400000", "DOTNET_GCHeapAffinitizeMask=1", "DOTNET_TieredCompilation=0"];
+
+    public static StartInfo ReadInfo(int fd)
+    {
+        if (HostFile.Stat(fd, out StatBuffer stat) < 0 || stat.Size > 64 << 20)
+        {
+            throw new RunscException("no start information: this command is internal");
+        }
+
+        byte[] json = new byte[stat.Size];
+        if (HostFile.PRead(fd, json, 0) != json.Length)
+        {
+            throw new RunscException("the start information cannot be read");
+        }
+
+        return JsonSerializer.Deserialize(json, StartInfoJson.Default.StartInfo) ?? throw new RunscException("the start information is empty");
+    }
+
+    private static void WriteInfo(int fd, StartInfo info)
+    {
+        byte[] json = JsonSerializer.SerializeToUtf8Bytes(info, StartInfoJson.Default.StartInfo);
+        _ = HostFile.Truncate(fd, 0);
+        if (HostFile.PWrite(fd, json, 0) != json.Length)
+        {
+            throw new RunscException("the start information cannot be written");
+        }
+    }
+
+    private static void OpenTrees(StartInfo info)
+    {
+        foreach (TreeInfo tree in info.Trees)
+        {
+            byte[] path = [.. Encoding.UTF8.GetBytes(tree.Path), 0];
+            tree.RootFd = HostFile.OpenAt(Fcntl.AT_FDCWD, path, Fcntl.O_PATH);
+            if (tree.RootFd < 0)
+            {
+                throw new RunscException($"cannot open {tree.Path}: errno {-tree.RootFd}");
+            }
+        }
+
+        info.DescriptorsFd = HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/fd\0"u8, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
+        if (info.DescriptorsFd < 0)
+        {
+            throw new RunscException($"cannot open /proc/self/fd: errno {-info.DescriptorsFd}");
+        }
+    }
+
+    /// <summary>A root with nothing in it, in this process's own mount namespace.</summary>
+    private static void EnterEmptyRoot()
+    {
+        // Any directory that is everywhere serves as the place.
+        const string place = "/proc";
+        const ulong flags = Linux.Mount.MS_NOSUID | Linux.Mount.MS_NODEV | Linux.Mount.MS_NOEXEC;
+        Check(HostProcess.Mount(null, "/", null, Linux.Mount.MS_REC | Linux.Mount.MS_PRIVATE, null), "make mounts private");
+        Check(HostProcess.Mount("tmpfs", place, "tmpfs", flags, "size=4k,nr_inodes=8,mode=555"), "mount the empty root");
+        Check(HostProcess.ChangeDirectory(place), "enter the empty root");
+        if (HostProcess.PivotRoot(".", ".") >= 0)
+        {
+            Check(HostProcess.Unmount(".", Linux.Mount.MNT_DETACH), "leave the old root");
+        }
+        else
+        {
+            // The initial file system of a machine cannot be exchanged (pivot_root(2)): the old root stays out of reach behind this one.
+            Check(HostProcess.Mount(place, "/", null, Linux.Mount.MS_MOVE, null), "move the empty root");
+            Check(HostProcess.ChangeRoot("."), "change the root");
+        }
+
+        Check(HostProcess.ChangeDirectory("/"), "enter the empty root");
+        Check(HostProcess.Mount(null, "/", null, Linux.Mount.MS_REMOUNT | Linux.Mount.MS_BIND | Linux.Mount.MS_RDONLY | flags, null), "make the root read-only");
+    }
+
+    private static void DropRights(ulong keep, uint user)
+    {
+        const int PR_SET_PDEATHSIG = 1;
+        _ = HostProcess.Prctl(PR_SET_PDEATHSIG, 0);
+        Check(HostProcess.Prctl(Prctl.PR_SET_NO_NEW_PRIVS, 1), "set no_new_privs");
+        for (int capability = 0; capability <= 63; capability++)
+        {
+            if ((keep >> capability & 1) == 0 && HostProcess.Prctl(Prctl.PR_CAPBSET_DROP, (ulong)capability) == -(int)Errno.EINVAL)
+            {
+                break;
+            }
+        }
+
+        if (user != 0)
+        {
+            Check(HostProcess.SetIds(user, user), "change the user");
+        }
+
+        Check(HostProcess.SetCapabilities(keep), "drop capabilities");
+    }
+
+    private static void Check(int result, string what)
+    {
+        if (result < 0)
+        {
+            throw new RunscException($"cannot {what}: errno {-result}");
+        }
+    }
+}

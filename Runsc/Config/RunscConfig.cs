@@ -1,0 +1,131 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Text.Json.Serialization;
+using Runsc.Common;
+using Tomlyn;
+using Tomlyn.Model;
+using Tomlyn.Serialization;
+
+namespace Runsc.Config;
+
+/// <summary>Settings of all commands: from flags, and below them from the configuration file. Passed on to the sandbox's processes.</summary>
+internal sealed class RunscConfig
+{
+    public const string DefaultFile = "/etc/runsc/runsc.toml";
+
+    /// <summary>State of containers.</summary>
+    public string Root { get; set; } = "/var/run/runsc";
+
+    /// <summary>File for errors that callers read.</summary>
+    public string? Log { get; set; }
+
+    /// <summary>text or json.</summary>
+    public string LogFormat { get; set; } = "text";
+
+    public bool Debug { get; set; }
+
+    /// <summary>File, or directory (ending in a slash), for debug logs; null: standard error.</summary>
+    public string? DebugLog { get; set; }
+
+    public bool Strace { get; set; }
+
+    /// <summary>Calls that the trace shows; empty: all.</summary>
+    public string StraceSyscalls { get; set; } = "";
+
+    public string Platform { get; set; } = "kvm";
+
+    /// <summary>none, until the network stack is there.</summary>
+    public string Network { get; set; } = "none";
+
+    /// <summary>exclusive or shared.</summary>
+    public string FileAccess { get; set; } = "exclusive";
+
+    /// <summary>none, root:memory, all:memory.</summary>
+    public string Overlay2 { get; set; } = "root:memory";
+
+    public bool IgnoreCgroups { get; set; }
+
+    public bool Rootless { get; set; }
+
+    /// <summary>Checks values that are one of a few words.</summary>
+    /// <exception cref="RunscException">Names the flag.</exception>
+    public void Check()
+    {
+        OneOf("platform", Platform, "kvm");
+        OneOf("network", Network, "none", "sandbox", "host");
+        OneOf("file-access", FileAccess, "exclusive", "shared");
+        OneOf("overlay2", Overlay2, "none", "root:memory", "all:memory", "root:self", "all:self");
+        OneOf("log-format", LogFormat, "text", "json");
+        if (Network != "none")
+        {
+            throw new RunscException($"--network={Network}: only \"none\" is there");
+        }
+    }
+
+    private static void OneOf(string flag, string value, params string[] allowed)
+    {
+        if (Array.IndexOf(allowed, value) < 0)
+        {
+            throw new RunscException($"--{flag}: \"{value}\" is not one of {string.Join(", ", allowed)}");
+        }
+    }
+
+    /// <summary>Values of a configuration file (TOML) by flag name. A default file that is not there is empty.</summary>
+    /// <exception cref="RunscException">Names file and key.</exception>
+    public static Dictionary<string, string> ReadFile(string? path)
+    {
+        Dictionary<string, string> values = [];
+        string file = path ?? DefaultFile;
+        if (path is null && !File.Exists(file))
+        {
+            return values;
+        }
+
+        TomlTable table;
+        try
+        {
+            table = TomlSerializer.Deserialize(File.ReadAllText(file), ConfigToml.Default.TomlTable) ?? [];
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new RunscException($"cannot read {file}: {error.Message}");
+        }
+        catch (TomlException error)
+        {
+            throw new RunscException($"{file}: {error.Message.ReplaceLineEndings(" ")}");
+        }
+
+        foreach ((string key, object value) in table)
+        {
+            if (key == "runsc_config" || key == "runsc")
+            {
+                foreach ((string inner, object innerValue) in (value as TomlTable) ?? throw new RunscException($"{file}: {key} is not a table"))
+                {
+                    Add(inner, innerValue);
+                }
+            }
+            else
+            {
+                Add(key, value);
+            }
+        }
+
+        return values;
+
+        void Add(string key, object value) => values[key.Replace('_', '-')] = value switch
+        {
+            string text => text,
+            bool flag => flag ? "true" : "false",
+            long number => number.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            _ => throw new RunscException($"{file}: {key} is not a string, number or boolean"),
+        };
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(RunscConfig))]
+internal sealed partial class ConfigJson : JsonSerializerContext;
+
+[TomlSerializable(typeof(TomlTable))]
+internal sealed partial class ConfigToml : TomlSerializerContext;

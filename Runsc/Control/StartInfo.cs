@@ -1,0 +1,66 @@
+using System.Collections.Generic;
+using System.Text.Json.Serialization;
+using Runsc.Config;
+using Runsc.Oci;
+
+namespace Runsc.Control;
+
+/// <summary>What a process of a sandbox is told when it starts, in JSON through a descriptor. Numbers are of inherited descriptors.</summary>
+internal sealed class StartInfo
+{
+    public string Id { get; set; } = "";
+
+    public RunscConfig Config { get; set; } = new();
+
+    public Spec? Spec { get; set; }
+
+    /// <summary>The program itself, for the second stage.</summary>
+    public int ProgramFd { get; set; } = -1;
+
+    /// <summary>Boot: /dev/kvm.</summary>
+    public int KvmFd { get; set; } = -1;
+
+    /// <summary>Boot: the listening control socket.</summary>
+    public int ControlFd { get; set; } = -1;
+
+    /// <summary>Boot: a byte (0 and nothing, or a message) is written here once it can be started. Gofer: the same.</summary>
+    public int ReadyFd { get; set; } = -1;
+
+    /// <summary>Where debug lines go; −1 for nowhere.</summary>
+    public int LogFd { get; set; } = -1;
+
+    /// <summary>Boot: standard input, output and error of the container.</summary>
+    public List<int> StandardFds { get; set; } = [];
+
+    /// <summary>Boot and gofer: the trees that the gofer serves; the first is the root.</summary>
+    public List<TreeInfo> Trees { get; set; } = [];
+
+    /// <summary>Gofer: /proc/self/fd; filled in by the first stage.</summary>
+    public int DescriptorsFd { get; set; } = -1;
+
+    public ulong MemoryLimit { get; set; }
+
+    public int Processors { get; set; }
+}
+
+/// <summary>One tree of the host: the container's root or a bind mount.</summary>
+internal sealed class TreeInfo
+{
+    /// <summary>This process's end of the connection.</summary>
+    public int Socket { get; set; } = -1;
+
+    /// <summary>Gofer: where it is on the host; opened by the first stage.</summary>
+    public string Path { get; set; } = "";
+
+    /// <summary>Gofer: the opened root.</summary>
+    public int RootFd { get; set; } = -1;
+
+    /// <summary>Index in the specification's mounts; −1 for the root.</summary>
+    public int Mount { get; set; } = -1;
+
+    public bool ReadOnly { get; set; }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(StartInfo))]
+internal sealed partial class StartInfoJson : JsonSerializerContext;
