@@ -313,6 +313,26 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
         return done;
     }
 
+    /// <summary>Puts bytes that were written past the cache into the pages that it has, and grows the file.</summary>
+    public void Update(ulong offset, ReadOnlySpan<byte> data)
+    {
+        lock (_mu)
+        {
+            _size = Math.Max(_size, offset + (ulong)data.Length);
+            while (_pages.Count > 0 && data.Length > 0)
+            {
+                int step = (int)Math.Min((ulong)data.Length, PageSize - (offset % PageSize));
+                if (_pages.TryGetValue(offset / PageSize, out ulong page))
+                {
+                    data[..step].CopyTo(file.Span(page + (offset % PageSize), step));
+                }
+
+                data = data[step..];
+                offset += (ulong)step;
+            }
+        }
+    }
+
     /// <summary>Changes the size: pages past the end go, the rest of the last one becomes zero, and mappings of it are dropped.</summary>
     public void Truncate(ulong size)
     {
@@ -495,6 +515,8 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
             return Errno.None;
         }
 
+        // An application that can write to a page does so without a fault: it stays dirty.
+        bool stayDirty = _mappings.Exists(mapping => mapping.Writable);
         Errno result = Errno.None;
         ulong[] numbers = [.. _dirty];
         foreach (ulong number in numbers)
@@ -511,7 +533,10 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
                 result = result == Errno.None ? error : result;
             }
 
-            _dirty.Remove(number);
+            if (!stayDirty)
+            {
+                _dirty.Remove(number);
+            }
         }
 
         return result;

@@ -133,6 +133,24 @@ internal abstract class Inode(SuperBlock super)
 
     public void IncRef() => Interlocked.Increment(ref _references);
 
+    /// <summary>Takes a reference unless the last one is gone already: for tables of inodes that hold none themselves.</summary>
+    public bool TryIncRef()
+    {
+        int count = Volatile.Read(ref _references);
+        while (count > 0)
+        {
+            int seen = Interlocked.CompareExchange(ref _references, count + 1, count);
+            if (seen == count)
+            {
+                return true;
+            }
+
+            count = seen;
+        }
+
+        return false;
+    }
+
     public void DecRef()
     {
         int left = Interlocked.Decrement(ref _references);
