@@ -17,7 +17,7 @@ internal sealed class ControlServer(int listener, ContainerHost container)
     {
         while (true)
         {
-            int connection = HostSocket.Accept(listener);
+            int connection = HostPacketSocket.Accept(listener);
             if (connection == -(int)Errno.EINTR)
             {
                 continue;
@@ -36,7 +36,7 @@ internal sealed class ControlServer(int listener, ContainerHost container)
     private void Serve(int connection)
     {
         byte[] buffer = new byte[ControlSocket.MaxSize];
-        int[] received = new int[HostSocket.MaxDescriptors];
+        int[] received = new int[HostPacketSocket.MaxDescriptors];
         while (ControlSocket.Take(connection, buffer, received, out int count) is ControlRequest request)
         {
             List<int> descriptors = [.. received.AsSpan(0, count)];

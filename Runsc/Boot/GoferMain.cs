@@ -39,7 +39,7 @@ internal static class Handshake
     {
         Span<byte> buffer = stackalloc byte[1];
         buffer[0] = 0;
-        if (HostSocket.Send(socket, buffer) < 0)
+        if (HostPacketSocket.Send(socket, buffer) < 0)
         {
             return false;
         }
@@ -54,5 +54,5 @@ internal static class Handshake
         return n > 0;
     }
 
-    public static void Fail(int socket, string message) => _ = HostSocket.Send(socket, Encoding.UTF8.GetBytes(message.ReplaceLineEndings(" ")));
+    public static void Fail(int socket, string message) => _ = HostPacketSocket.Send(socket, Encoding.UTF8.GetBytes(message.ReplaceLineEndings(" ")));
 }

@@ -43,7 +43,7 @@ internal static class Stage
         }
         catch (RunscException error)
         {
-            _ = HostSocket.Send(info.ReadyFd, Encoding.UTF8.GetBytes(error.Message));
+            _ = HostPacketSocket.Send(info.ReadyFd, Encoding.UTF8.GetBytes(error.Message));
             return 128;
         }
     }

@@ -83,7 +83,7 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
         int program = Own(HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/exe\0"u8, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC), "/proc/self/exe");
         int kvm = OpenKvm();
         int log = OpenLog(state.Id);
-        int control = Own(HostSocket.Listen(states.SocketOf(state.Id)), "the control socket");
+        int control = Own(HostPacketSocket.Listen(states.SocketOf(state.Id)), "the control socket");
         List<TreeInfo> goferTrees = [], bootTrees = [];
         AddTree(goferTrees, bootTrees, SpecLoader.RootOf(spec, state.Bundle), -1, readOnly: config.Overlay2 != "none" || spec.Root!.Readonly);
         for (int i = 0; i < (spec.Mounts?.Count ?? 0); i++)
@@ -236,7 +236,7 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
     private static void AwaitReady(int socket, string process)
     {
         byte[] buffer = new byte[4096];
-        long n = HostSocket.Receive(socket, buffer, default, out _);
+        long n = HostPacketSocket.Receive(socket, buffer, default, out _);
         if (n <= 0)
         {
             throw new RunscException($"the {process} process has ended at its start");
@@ -250,7 +250,7 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
 
     private void Pair(out int one, out int other)
     {
-        int result = HostSocket.Pair(out one, out other);
+        int result = HostPacketSocket.Pair(out one, out other);
         Own(result < 0 ? result : one, "socket pair");
         Own(other, "socket pair");
     }

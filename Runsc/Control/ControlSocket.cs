@@ -16,7 +16,7 @@ internal static class ControlSocket
     /// <exception cref="RunscException">The sandbox is gone, or says no.</exception>
     public static ControlAnswer Call(string path, ControlRequest request, ReadOnlySpan<int> descriptors = default)
     {
-        int socket = HostSocket.Connect(path);
+        int socket = HostPacketSocket.Connect(path);
         if (socket < 0)
         {
             throw new RunscException($"cannot connect to the sandbox: errno {-socket}");
@@ -25,13 +25,13 @@ internal static class ControlSocket
         try
         {
             byte[] message = JsonSerializer.SerializeToUtf8Bytes(request, ControlJson.Default.ControlRequest);
-            if (message.Length > MaxSize || HostSocket.Send(socket, message, descriptors) < 0)
+            if (message.Length > MaxSize || HostPacketSocket.Send(socket, message, descriptors) < 0)
             {
                 throw new RunscException("cannot send to the sandbox");
             }
 
             byte[] buffer = new byte[MaxSize];
-            long n = HostSocket.Receive(socket, buffer, default, out _);
+            long n = HostPacketSocket.Receive(socket, buffer, default, out _);
             if (n <= 0)
             {
                 throw new RunscException("the sandbox has ended");
@@ -55,13 +55,13 @@ internal static class ControlSocket
             message = Encoding.UTF8.GetBytes("{\"error\":\"the answer is too long\"}");
         }
 
-        _ = HostSocket.Send(socket, message);
+        _ = HostPacketSocket.Send(socket, message);
     }
 
     /// <summary>Takes one request; null when the peer is gone or talks nonsense. Descriptors are the caller's.</summary>
     public static ControlRequest? Take(int socket, byte[] buffer, Span<int> descriptors, out int count)
     {
-        long n = HostSocket.Receive(socket, buffer, descriptors, out count);
+        long n = HostPacketSocket.Receive(socket, buffer, descriptors, out count);
         if (n <= 0)
         {
             return null;

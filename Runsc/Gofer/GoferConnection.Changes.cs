@@ -1,521 +1,453 @@
 using System;
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using Runsc.Host.Syscalls;
 using Runsc.Linux;
 using Runsc.NineP;
 
 namespace Runsc.Gofer;
 
-/// <summary>Requests that change the tree, and those that read directories, links and extended attributes.</summary>
+/// <content>Changing the tree: making, linking, renaming and removing files; extended attributes.</content>
 internal sealed partial class GoferConnection
 {
-    private readonly byte[] _directoryBuffer = new byte[32 << 10];
-
-    private Errno SetAttributes(ref MessageReader reader)
+    private Errno Make(ref WireReader reader, ref WireWriter writer, ref int donated)
     {
-        uint fid = reader.UInt(), valid = reader.UInt(), mode = reader.UInt(), uid = reader.UInt(), gid = reader.UInt();
-        long size = unchecked((long)reader.ULong());
-        WireTime access = WireTime.Read(ref reader), modify = WireTime.Read(ref reader);
-        if (!reader.IsComplete)
+        uint directoryFid = reader.UInt32(), newFid = reader.UInt32();
+        ReadOnlySpan<byte> name = reader.String();
+        uint mode = reader.UInt32(), uid = reader.UInt32(), gid = reader.UInt32();
+        ulong device = reader.UInt64();
+        ReadOnlySpan<byte> target = reader.String();
+        uint access = reader.UInt32();
+        Errno error = FindForChange(reader, directoryFid, name, out GoferNode directory);
+        if (error != Errno.None)
         {
-            return Errno.EPROTO;
+            return error;
         }
 
-        Errno error = Find(fid, out int fd);
-        if (error != Errno.None || tree.ReadOnly)
+        if (access != Protocol.NoAccess && (access > Fcntl.O_RDWR || (mode & Stat.S_IFMT) != Stat.S_IFREG))
         {
-            return tree.ReadOnly ? Errno.EROFS : error;
+            return Errno.EINVAL;
         }
 
-        int result = 0;
-        if ((valid & SetAttributeBits.Size) != 0)
+        if (newFid == Protocol.NoFid || _fids.ContainsKey(newFid))
         {
-            int file = Reopen(fd, Fcntl.O_WRONLY);
-            result = file < 0 ? file : HostFile.Truncate(file, size);
-            if (file >= 0)
-            {
-                HostFile.Close(file);
-            }
+            return Errno.EBADF;
         }
 
-        if (result >= 0 && (valid & (SetAttributeBits.Uid | SetAttributeBits.Gid)) != 0)
+        error = MakeFile(directory, name, mode, uid, gid, device, target, access, out GoferNode? node, out StatBuffer stat, ref donated);
+        if (error == Errno.None)
         {
-            result = HostFile.ChownAt(
-                fd, "\0"u8, (valid & SetAttributeBits.Uid) != 0 ? uid : uint.MaxValue, (valid & SetAttributeBits.Gid) != 0 ? gid : uint.MaxValue, Fcntl.AT_EMPTY_PATH);
+            error = Bind(newFid, node!);
         }
 
-        // After chown, which takes set-id bits away.
-        if (result >= 0 && (valid & SetAttributeBits.Mode) != 0)
+        if (error == Errno.None)
         {
-            Span<byte> name = stackalloc byte[16];
-            fd.TryFormat(name, out int length);
-            name[length] = 0;
-            result = HostFile.ChmodAt(descriptors, name[..(length + 1)], mode & 0xfff);
+            WireAttributes.WriteWithDevice(ref writer, stat);
         }
 
-        if (result >= 0 && (valid & (SetAttributeBits.AccessTime | SetAttributeBits.ModifyTime)) != 0)
-        {
-            Timespec accessTime = ToTimespec(valid, SetAttributeBits.AccessTime, SetAttributeBits.AccessTimeNow, access);
-            Timespec modifyTime = ToTimespec(valid, SetAttributeBits.ModifyTime, SetAttributeBits.ModifyTimeNow, modify);
-            result = HostFile.SetTimesAt(fd, "\0"u8, accessTime, modifyTime, Fcntl.AT_EMPTY_PATH);
-        }
-
-        return result < 0 ? (Errno)(-result) : Errno.None;
-    }
-
-    private static Timespec ToTimespec(uint valid, uint bit, uint now, WireTime time)
-    {
-        const long UTIME_NOW = 0x3fffffff, UTIME_OMIT = 0x3ffffffe;
-        return (valid & bit) == 0 ? new Timespec { Nanoseconds = UTIME_OMIT }
-            : (valid & now) != 0 ? new Timespec { Nanoseconds = UTIME_NOW }
-            : new Timespec { Seconds = time.Seconds, Nanoseconds = Math.Clamp(time.Nanoseconds, 0, 999_999_999) };
-    }
-
-    /// <summary>What all makers begin with: the directory, and a checked name.</summary>
-    private Errno BeginMake(uint fid, ReadOnlySpan<byte> name, bool complete, Span<byte> buffer, out int directory, out ReadOnlySpan<byte> path)
-    {
-        directory = -1;
-        path = default;
-        if (!complete)
-        {
-            return Errno.EPROTO;
-        }
-
-        if (tree.ReadOnly)
-        {
-            return Errno.EROFS;
-        }
-
-        Errno error = Find(fid, out directory);
-        return error != Errno.None ? error : CheckName(name, buffer, out path);
-    }
-
-    /// <summary>What all makers end with: the owner, then the new fid with its attributes.</summary>
-    private Errno EndMake(int directory, scoped ReadOnlySpan<byte> path, uint newFid, uint uid, uint gid, uint? mode, ref MessageWriter writer)
-    {
-        int result = HostFile.ChownAt(directory, path, uid, gid, Fcntl.AT_SYMLINK_NOFOLLOW);
-        if (result >= 0 && mode is uint bits && (bits & 0xe00) != 0)
-        {
-            // Set-id and sticky bits, which mkdir and chown drop.
-            result = HostFile.ChmodAt(directory, path, bits & 0xfff);
-        }
-
-        Errno error = result < 0 ? (Errno)(-result) : WalkTo(directory, path, newFid, ref writer);
         return error;
     }
 
-    private Errno Create(ref MessageReader reader, ref MessageWriter writer)
+    private Errno MakeDirectory(ref WireReader reader, ref WireWriter writer)
     {
-        Span<byte> buffer = stackalloc byte[Message.MaxName + 1];
-        uint fid = reader.UInt(), newFid = reader.UInt();
-        ReadOnlySpan<byte> name = reader.String(Message.MaxName);
-        uint flags = reader.UInt(), mode = reader.UInt(), uid = reader.UInt(), gid = reader.UInt();
-        Errno error = BeginMake(fid, name, reader.IsComplete, buffer, out int directory, out ReadOnlySpan<byte> path);
+        uint fid = reader.UInt32();
+        ReadOnlySpan<byte> name = reader.String();
+        uint mode = reader.UInt32(), gid = reader.UInt32();
+        return MakeAndForget(reader, fid, name, (mode & 0xfff) | (uint)Stat.S_IFDIR, gid, 0, default, ref writer);
+    }
+
+    private Errno MakeNode(ref WireReader reader, ref WireWriter writer)
+    {
+        uint fid = reader.UInt32();
+        ReadOnlySpan<byte> name = reader.String();
+        uint mode = reader.UInt32(), major = reader.UInt32(), minor = reader.UInt32(), gid = reader.UInt32();
+        ulong device = ((ulong)(major & 0xfffff000) << 32) | ((ulong)(major & 0xfff) << 8) | ((ulong)(minor & 0xffffff00) << 12) | (minor & 0xff);
+        return MakeAndForget(reader, fid, name, mode, gid, device, default, ref writer);
+    }
+
+    private Errno MakeSymlink(ref WireReader reader, ref WireWriter writer)
+    {
+        uint fid = reader.UInt32();
+        ReadOnlySpan<byte> name = reader.String(), target = reader.String();
+        uint gid = reader.UInt32();
+        return MakeAndForget(reader, fid, name, (uint)Stat.S_IFLNK | 0x1ff, gid, 0, target, ref writer);
+    }
+
+    private Errno MakeAndForget(
+        in WireReader reader, uint fid, ReadOnlySpan<byte> name, uint mode, uint gid, ulong device, ReadOnlySpan<byte> target, ref WireWriter writer)
+    {
+        Errno error = FindForChange(reader, fid, name, out GoferNode directory);
         if (error != Errno.None)
         {
             return error;
         }
 
-        const int known = Fcntl.O_ACCMODE;
-        int fd = HostFile.OpenAt(
-            directory, path, (unchecked((int)flags) & known) | Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_NOFOLLOW | Fcntl.O_CLOEXEC, mode & 0xfff);
-        if (fd < 0)
-        {
-            return (Errno)(-fd);
-        }
-
-        error = EndMake(directory, path, newFid, uid, gid, mode, ref writer);
-        if (error != Errno.None)
-        {
-            HostFile.Close(fd);
-            return error;
-        }
-
-        _donated = fd;
-        return Errno.None;
-    }
-
-    private Errno MakeDirectory(ref MessageReader reader, ref MessageWriter writer)
-    {
-        Span<byte> buffer = stackalloc byte[Message.MaxName + 1];
-        uint fid = reader.UInt(), newFid = reader.UInt();
-        ReadOnlySpan<byte> name = reader.String(Message.MaxName);
-        uint mode = reader.UInt(), uid = reader.UInt(), gid = reader.UInt();
-        Errno error = BeginMake(fid, name, reader.IsComplete, buffer, out int directory, out ReadOnlySpan<byte> path);
-        if (error != Errno.None)
-        {
-            return error;
-        }
-
-        int result = HostFile.MkdirAt(directory, path, mode & 0xfff);
-        return result < 0 ? (Errno)(-result) : EndMake(directory, path, newFid, uid, gid, mode, ref writer);
-    }
-
-    private Errno MakeNode(ref MessageReader reader, ref MessageWriter writer)
-    {
-        Span<byte> buffer = stackalloc byte[Message.MaxName + 1];
-        uint fid = reader.UInt(), newFid = reader.UInt();
-        ReadOnlySpan<byte> name = reader.String(Message.MaxName);
-        uint mode = reader.UInt();
-        _ = reader.ULong();
-        uint uid = reader.UInt(), gid = reader.UInt();
-        Errno error = BeginMake(fid, name, reader.IsComplete, buffer, out int directory, out ReadOnlySpan<byte> path);
-        if (error != Errno.None)
-        {
-            return error;
-        }
-
-        // FIFOs and sockets are names for the container's own; device nodes are not made on the host.
-        if ((mode & (uint)Stat.S_IFMT) is not ((uint)Stat.S_IFIFO or (uint)Stat.S_IFSOCK or (uint)Stat.S_IFREG))
-        {
-            return Errno.EPERM;
-        }
-
-        int result = HostFile.MknodAt(directory, path, mode & 0xffff, 0);
-        return result < 0 ? (Errno)(-result) : EndMake(directory, path, newFid, uid, gid, mode, ref writer);
-    }
-
-    private Errno MakeSymlink(ref MessageReader reader, ref MessageWriter writer)
-    {
-        Span<byte> buffer = stackalloc byte[Message.MaxName + 1];
-        uint fid = reader.UInt(), newFid = reader.UInt();
-        ReadOnlySpan<byte> name = reader.String(Message.MaxName), target = reader.String(Message.MaxString - 1);
-        uint uid = reader.UInt(), gid = reader.UInt();
-        Errno error = BeginMake(fid, name, reader.IsComplete, buffer, out int directory, out ReadOnlySpan<byte> path);
-        if (error != Errno.None || target.IsEmpty || target.Contains((byte)0))
-        {
-            return error != Errno.None ? error : Errno.EINVAL;
-        }
-
-        byte[] terminated = [.. target, 0];
-        int result = HostFile.SymlinkAt(terminated, directory, path);
-        return result < 0 ? (Errno)(-result) : EndMake(directory, path, newFid, uid, gid, null, ref writer);
-    }
-
-    private Errno Link(ref MessageReader reader)
-    {
-        Span<byte> buffer = stackalloc byte[Message.MaxName + 1];
-        uint directoryFid = reader.UInt(), fid = reader.UInt();
-        ReadOnlySpan<byte> name = reader.String(Message.MaxName);
-        Errno error = BeginMake(directoryFid, name, reader.IsComplete, buffer, out int directory, out ReadOnlySpan<byte> path);
+        int donated = -1;
+        error = MakeFile(directory, name, mode, uint.MaxValue, gid, device, target, Protocol.NoAccess, out GoferNode? node, out StatBuffer stat, ref donated);
         if (error == Errno.None)
         {
-            error = Find(fid, out int fd);
+            node!.Dispose();
+            Qid.Of(stat.Mode, stat.Inode).Write(ref writer);
+        }
+
+        return error;
+    }
+
+    private Errno CreateAndOpen(ref WireReader reader, ref WireWriter writer)
+    {
+        uint fid = reader.UInt32();
+        ReadOnlySpan<byte> name = reader.String();
+        uint flags = reader.UInt32(), mode = reader.UInt32(), gid = reader.UInt32();
+        Errno error = FindForChange(reader, fid, name, out GoferNode directory);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        uint access = flags & Fcntl.O_ACCMODE;
+        if (access == Fcntl.O_ACCMODE)
+        {
+            return Errno.EINVAL;
+        }
+
+        int opened = -1;
+        error = MakeFile(
+            directory, name, (mode & 0xfff) | (uint)Stat.S_IFREG, uint.MaxValue, gid, 0, default, access, out GoferNode? node, out StatBuffer stat, ref opened);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        // The fid of the directory now stands for the new file.
+        node!.SetOpen(opened);
+        Unbind(fid);
+        error = Bind(fid, node);
+        if (error == Errno.None)
+        {
+            Qid.Of(stat.Mode, stat.Inode).Write(ref writer);
+            writer.UInt32(Protocol.MaxData);
+        }
+
+        return error;
+    }
+
+    /// <summary>
+    /// Makes a new file with exactly this mode and owner. A regular file is left open in <paramref name="opened"/> unless access is NoAccess.
+    /// What was made is removed when its owner or mode cannot be set.
+    /// </summary>
+    private Errno MakeFile(
+        GoferNode directory, ReadOnlySpan<byte> name, uint mode, uint uid, uint gid, ulong device, ReadOnlySpan<byte> target, uint access,
+        out GoferNode? node, out StatBuffer stat, ref int opened)
+    {
+        node = null;
+        stat = default;
+        uint type = mode & (uint)Stat.S_IFMT;
+        Span<byte> room = stackalloc byte[Protocol.MaxName + 1];
+        ReadOnlySpan<byte> path = Terminate(name, room);
+        int pathFd;
+
+        // Never more than the owner may do until the owner is set.
+        uint first = mode & 0x1c0;
+        if (type == Stat.S_IFREG)
+        {
+            int flags = access == Protocol.NoAccess ? Fcntl.O_WRONLY : (int)access;
+            int fd = HostFile.OpenAt(directory.PathFd, path, flags | Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_NOFOLLOW | Fcntl.O_NOCTTY, first);
+            if (fd < 0)
+            {
+                return (Errno)(-fd);
+            }
+
+            Span<byte> self = stackalloc byte[16];
+            pathFd = HostFile.OpenAt(descriptorDirectory, GoferNode.Name(fd, self), Fcntl.O_PATH);
+            if (access == Protocol.NoAccess || pathFd < 0)
+            {
+                _ = HostFile.Close(fd);
+            }
+            else
+            {
+                opened = fd;
+            }
+        }
+        else
+        {
+            int made;
+            switch (type)
+            {
+                case Stat.S_IFDIR:
+                    made = HostFile.MkdirAt(directory.PathFd, path, first);
+                    break;
+                case Stat.S_IFLNK:
+                    if (target.IsEmpty || target.Length > Protocol.MaxLink || target.Contains((byte)0))
+                    {
+                        return target.Length > Protocol.MaxLink ? Errno.ENAMETOOLONG : Errno.EINVAL;
+                    }
+
+                    Span<byte> text = _entries.AsSpan(0, target.Length + 1);
+                    target.CopyTo(text);
+                    text[^1] = 0;
+                    made = HostFile.SymlinkAt(text, directory.PathFd, path);
+                    break;
+                case Stat.S_IFIFO:
+                case Stat.S_IFSOCK:
+                case Stat.S_IFCHR:
+                case Stat.S_IFBLK:
+                    made = HostFile.MknodAt(directory.PathFd, path, type | first, type is Stat.S_IFCHR or Stat.S_IFBLK ? device : 0);
+                    break;
+                default:
+                    return Errno.EINVAL;
+            }
+
+            if (made < 0)
+            {
+                return (Errno)(-made);
+            }
+
+            pathFd = Step(directory, name);
+        }
+
+        Errno error = pathFd < 0 ? (Errno)(-pathFd) : GoferNode.FromPath(pathFd, out node, out stat);
+        if (error == Errno.None)
+        {
+            error = Adopt(node!, type, mode, uid, gid, ref stat);
+        }
+
+        if (error != Errno.None)
+        {
+            node?.Dispose();
+            node = null;
+            if (opened >= 0)
+            {
+                _ = HostFile.Close(opened);
+                opened = -1;
+            }
+
+            _ = HostFile.UnlinkAt(directory.PathFd, path, type == Stat.S_IFDIR ? Fcntl.AT_REMOVEDIR : 0);
+        }
+
+        return error;
+    }
+
+    /// <summary>Gives a new file its owner and mode.</summary>
+    private Errno Adopt(GoferNode node, uint type, uint mode, uint uid, uint gid, ref StatBuffer stat)
+    {
+        // Someone else in this directory may have put another file in its place: never change the owner of that.
+        if (node.Type != type || (type != Stat.S_IFDIR && stat.Links != 1))
+        {
+            return Errno.EEXIST;
+        }
+
+        bool changed = false;
+        Errno error = Errno.None;
+        if ((uid != uint.MaxValue && uid != stat.Uid) || (gid != uint.MaxValue && gid != stat.Gid))
+        {
+            changed = true;
+            error = Result(HostFile.ChownAt(node.PathFd, "\0"u8, uid, gid, Fcntl.AT_EMPTY_PATH | Fcntl.AT_SYMLINK_NOFOLLOW));
+        }
+
+        if (error == Errno.None && type != Stat.S_IFLNK && (changed || (stat.Mode & 0xfff) != (mode & 0xfff)))
+        {
+            Span<byte> self = stackalloc byte[16];
+            changed = true;
+            error = Result(HostFile.ChmodAt(descriptorDirectory, GoferNode.Name(node.PathFd, self), mode & 0xfff));
+        }
+
+        return error == Errno.None && changed ? Result(HostFile.Stat(node.PathFd, out stat)) : error;
+    }
+
+    private Errno Link(ref WireReader reader)
+    {
+        uint directoryFid = reader.UInt32(), fid = reader.UInt32();
+        ReadOnlySpan<byte> name = reader.String();
+        Errno error = FindForChange(reader, directoryFid, name, out GoferNode directory);
+        if (error == Errno.None)
+        {
+            error = Find(reader, fid, out GoferNode node);
             if (error == Errno.None)
             {
-                Span<byte> own = stackalloc byte[16];
-                fd.TryFormat(own, out int length);
-                own[length] = 0;
-                int result = HostFile.LinkAt(descriptors, own[..(length + 1)], directory, path, Fcntl.AT_SYMLINK_FOLLOW);
-                error = result < 0 ? (Errno)(-result) : Errno.None;
+                Span<byte> self = stackalloc byte[16];
+                Span<byte> room = stackalloc byte[Protocol.MaxName + 1];
+                error = node.IsDirectory
+                    ? Errno.EPERM
+                    : Result(HostFile.LinkAt(
+                        descriptorDirectory, GoferNode.Name(node.PathFd, self), directory.PathFd, Terminate(name, room), Fcntl.AT_SYMLINK_FOLLOW));
             }
         }
 
         return error;
     }
 
-    private Errno Unlink(ref MessageReader reader)
+    private Errno Unlink(ref WireReader reader)
     {
-        Span<byte> buffer = stackalloc byte[Message.MaxName + 1];
-        uint fid = reader.UInt();
-        ReadOnlySpan<byte> name = reader.String(Message.MaxName);
-        uint flags = reader.UInt();
-        Errno error = BeginMake(fid, name, reader.IsComplete, buffer, out int directory, out ReadOnlySpan<byte> path);
+        uint fid = reader.UInt32();
+        ReadOnlySpan<byte> name = reader.String();
+        uint flags = reader.UInt32();
+        Errno error = FindForChange(reader, fid, name, out GoferNode directory);
         if (error != Errno.None)
         {
             return error;
         }
 
-        int result = HostFile.UnlinkAt(directory, path, (int)(flags & Fcntl.AT_REMOVEDIR));
-        return result < 0 ? (Errno)(-result) : Errno.None;
+        if ((flags & ~(uint)Fcntl.AT_REMOVEDIR) != 0)
+        {
+            return Errno.EINVAL;
+        }
+
+        Span<byte> room = stackalloc byte[Protocol.MaxName + 1];
+        return Result(HostFile.UnlinkAt(directory.PathFd, Terminate(name, room), (int)flags));
     }
 
-    private Errno Rename(ref MessageReader reader)
+    private Errno Rename(ref WireReader reader, bool hasFlags)
     {
-        Span<byte> buffer = stackalloc byte[Message.MaxName + 1], newBuffer = stackalloc byte[Message.MaxName + 1];
-        uint fid = reader.UInt();
-        ReadOnlySpan<byte> name = reader.String(Message.MaxName);
-        uint newFid = reader.UInt();
-        ReadOnlySpan<byte> newName = reader.String(Message.MaxName);
-        uint flags = reader.UInt();
-        Errno error = BeginMake(fid, name, reader.IsComplete, buffer, out int directory, out ReadOnlySpan<byte> path);
+        uint oldFid = reader.UInt32();
+        ReadOnlySpan<byte> oldName = reader.String();
+        uint newFid = reader.UInt32();
+        ReadOnlySpan<byte> newName = reader.String();
+        uint flags = hasFlags ? reader.UInt32() : 0;
+        Errno error = FindForChange(reader, oldFid, oldName, out GoferNode oldDirectory);
         if (error != Errno.None)
         {
             return error;
         }
 
-        error = BeginMake(newFid, newName, true, newBuffer, out int newDirectory, out ReadOnlySpan<byte> newPath);
+        error = FindForChange(reader, newFid, newName, out GoferNode newDirectory);
         if (error != Errno.None)
         {
             return error;
         }
 
-        int result = HostFile.RenameAt(directory, path, newDirectory, newPath, flags & (Fcntl.RENAME_NOREPLACE | Fcntl.RENAME_EXCHANGE));
-        return result < 0 ? (Errno)(-result) : Errno.None;
+        if ((flags & ~(uint)(Fcntl.RENAME_NOREPLACE | Fcntl.RENAME_EXCHANGE)) != 0)
+        {
+            return Errno.EINVAL;
+        }
+
+        Span<byte> oldRoom = stackalloc byte[Protocol.MaxName + 1];
+        Span<byte> newRoom = stackalloc byte[Protocol.MaxName + 1];
+        return Result(HostFile.RenameAt(oldDirectory.PathFd, Terminate(oldName, oldRoom), newDirectory.PathFd, Terminate(newName, newRoom), flags));
     }
 
-    private Errno ReadLink(ref MessageReader reader, ref MessageWriter writer)
+    private Errno GetXattr(ref WireReader reader, ref WireWriter writer)
     {
-        uint fid = reader.UInt();
-        Errno error = reader.IsComplete ? Find(fid, out int fd) : Fail(out fd);
+        uint fid = reader.UInt32();
+        ReadOnlySpan<byte> name = reader.String();
+        uint size = reader.UInt32();
+        Errno error = Find(reader, fid, out GoferNode node);
         if (error != Errno.None)
         {
             return error;
         }
 
-        Span<byte> target = stackalloc byte[Message.MaxString];
-        long n = HostFile.ReadLinkAt(fd, "\0"u8, target);
-        if (n < 0)
+        if (!IsXattrName(name))
         {
-            return (Errno)(-n);
+            return Errno.EOPNOTSUPP;
         }
 
-        writer.String(target[..(int)n]);
-        return Errno.None;
-
-        static Errno Fail(out int fd)
+        int fd = OpenForXattr(node);
+        if (fd < 0)
         {
-            fd = -1;
-            return Errno.EPROTO;
+            return fd == -(int)Errno.EOPNOTSUPP ? Errno.ENODATA : (Errno)(-fd);
         }
+
+        Span<byte> room = stackalloc byte[Protocol.MaxName + 1];
+        writer.UInt32(0);
+        Span<byte> value = size == 0 ? default : writer.BeginData((int)Math.Min(size, Protocol.MaxXattrValue));
+        long length = HostXattr.Get(fd, Terminate(name, room), value);
+        _ = HostFile.Close(fd);
+        return FinishXattr(ref writer, length, value.Length);
     }
 
-    private Errno ReadDirectory(ref MessageReader reader, ref MessageWriter writer)
+    private Errno ListXattr(ref WireReader reader, ref WireWriter writer)
     {
-        uint fid = reader.UInt();
-        long offset = unchecked((long)reader.ULong());
-        if (!reader.IsComplete)
-        {
-            return Errno.EPROTO;
-        }
-
-        Errno error = Find(fid, out int fd);
+        uint fid = reader.UInt32(), size = reader.UInt32();
+        Errno error = Find(reader, fid, out GoferNode node);
         if (error != Errno.None)
         {
             return error;
         }
 
-        int directory = Reopen(fd, Fcntl.O_RDONLY | Fcntl.O_DIRECTORY);
-        if (directory < 0)
+        writer.UInt32(0);
+        int fd = OpenForXattr(node);
+        if (fd < 0)
         {
-            return (Errno)(-directory);
+            return fd == -(int)Errno.EOPNOTSUPP ? FinishXattr(ref writer, 0, 0) : (Errno)(-fd);
         }
 
-        long n = offset == 0 ? 0 : HostFile.Seek(directory, offset, Fcntl.SEEK_SET);
-        int place = writer.Reserve();
-        uint count = 0;
-        while (n >= 0 && writer.Room > _directoryBuffer.Length * 2)
-        {
-            n = HostFile.GetDirectoryEntries(directory, _directoryBuffer);
-            if (n <= 0)
-            {
-                break;
-            }
-
-            ReadOnlySpan<byte> rest = _directoryBuffer.AsSpan(0, (int)n);
-            while (!rest.IsEmpty)
-            {
-                int length = BinaryPrimitives.ReadUInt16LittleEndian(rest[16..]);
-                ReadOnlySpan<byte> name = rest[19..length];
-                name = name[..name.IndexOf((byte)0)];
-                if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8))
-                {
-                    writer.ULong(BinaryPrimitives.ReadUInt64LittleEndian(rest));
-                    writer.ULong(BinaryPrimitives.ReadUInt64LittleEndian(rest[8..]));
-                    writer.Byte(rest[18]);
-                    writer.String(name);
-                    count++;
-                }
-
-                rest = rest[length..];
-            }
-        }
-
-        HostFile.Close(directory);
-        writer.Patch(place, count);
-        return n < 0 ? (Errno)(-n) : Errno.None;
+        Span<byte> names = size == 0 ? default : writer.BeginData((int)Math.Min(size, Protocol.MaxXattrValue));
+        long length = HostXattr.List(fd, names);
+        _ = HostFile.Close(fd);
+        return FinishXattr(ref writer, length, names.Length);
     }
 
-    private Errno Sync(ref MessageReader reader)
+    private static Errno FinishXattr(ref WireWriter writer, long length, int room)
     {
-        uint fid = reader.UInt();
-        bool dataOnly = reader.UInt() != 0;
-        if (!reader.IsComplete)
+        if (length < 0)
         {
-            return Errno.EPROTO;
+            return (Errno)(-length);
         }
 
-        Errno error = Find(fid, out int fd);
-        if (error != Errno.None)
-        {
-            return error;
-        }
-
-        int file = Reopen(fd, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK);
-        if (file < 0)
-        {
-            return (Errno)(-file);
-        }
-
-        int result = HostFile.Sync(file, dataOnly);
-        HostFile.Close(file);
-        return result < 0 ? (Errno)(-result) : Errno.None;
-    }
-
-    private Errno StatFs(ref MessageReader reader, ref MessageWriter writer)
-    {
-        uint fid = reader.UInt();
-        if (!reader.IsComplete)
-        {
-            return Errno.EPROTO;
-        }
-
-        Errno error = Find(fid, out int fd);
-        if (error != Errno.None)
-        {
-            return error;
-        }
-
-        int result = HostFile.FStatfs(fd, out Statfs statfs);
-        if (result < 0)
-        {
-            return (Errno)(-result);
-        }
-
-        writer.Bytes(MemoryMarshal.AsBytes(new ReadOnlySpan<Statfs>(in statfs)));
+        writer.PatchUInt32(writer.Length - sizeof(uint), (uint)length);
+        writer.EndData(room == 0 ? 0 : (int)length);
         return Errno.None;
     }
 
-    private Errno XattrFile(uint fid, bool complete, bool write, out int fd)
+    private Errno SetXattr(ref WireReader reader)
+    {
+        uint fid = reader.UInt32();
+        ReadOnlySpan<byte> name = reader.String();
+        uint flags = reader.UInt32();
+        ReadOnlySpan<byte> value = reader.Data();
+        Errno error = FindForXattrChange(reader, fid, name, out int fd);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        Span<byte> room = stackalloc byte[Protocol.MaxName + 1];
+        int result = flags > Misc.XATTR_REPLACE ? -(int)Errno.EINVAL : HostXattr.Set(fd, Terminate(name, room), value, (int)flags);
+        _ = HostFile.Close(fd);
+        return Result(result);
+    }
+
+    private Errno RemoveXattr(ref WireReader reader)
+    {
+        uint fid = reader.UInt32();
+        ReadOnlySpan<byte> name = reader.String();
+        Errno error = FindForXattrChange(reader, fid, name, out int fd);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        Span<byte> room = stackalloc byte[Protocol.MaxName + 1];
+        int result = HostXattr.Remove(fd, Terminate(name, room));
+        _ = HostFile.Close(fd);
+        return Result(result);
+    }
+
+    private Errno FindForXattrChange(in WireReader reader, uint fid, ReadOnlySpan<byte> name, out int fd)
     {
         fd = -1;
-        if (!complete)
+        Errno error = Find(reader, fid, out GoferNode node);
+        if (error != Errno.None)
         {
-            return Errno.EPROTO;
+            return error;
         }
 
-        if (write && tree.ReadOnly)
+        if (export.IsReadOnly)
         {
             return Errno.EROFS;
         }
 
-        Errno error = Find(fid, out int held);
-        if (error != Errno.None)
-        {
-            return error;
-        }
-
-        // fgetxattr and the like do not take O_PATH descriptors; others than files and directories have no users' attributes.
-        fd = Reopen(held, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK | Fcntl.O_NOFOLLOW);
-        return fd < 0 ? (fd == -(int)Errno.ELOOP || fd == -(int)Errno.ENXIO ? Errno.EOPNOTSUPP : (Errno)(-fd)) : Errno.None;
-    }
-
-    private Errno GetXattr(ref MessageReader reader, ref MessageWriter writer)
-    {
-        uint fid = reader.UInt(), size = reader.UInt();
-        byte[] name = [.. reader.String(Message.MaxName), 0];
-        Errno error = XattrFile(fid, reader.IsComplete && IsContainersOwn(name), write: false, out int fd);
-        if (error != Errno.None)
-        {
-            return error == Errno.EPROTO ? Errno.EOPNOTSUPP : error;
-        }
-
-        byte[] value = new byte[Math.Min(size, Message.MaxXattr)];
-        long n = HostXattr.Get(fd, name, value);
-        HostFile.Close(fd);
-        return Answer(n, value, ref writer);
-    }
-
-    private static Errno Answer(long n, byte[] value, ref MessageWriter writer)
-    {
-        if (n < 0)
-        {
-            return (Errno)(-n);
-        }
-
-        writer.UInt((uint)n);
-        writer.Bytes(value.AsSpan(0, (int)Math.Min(n, value.Length)));
-        return Errno.None;
-    }
-
-    /// <summary>Only users' attributes and file capabilities pass: the rest belongs to the host.</summary>
-    private static bool IsContainersOwn(ReadOnlySpan<byte> name) => name.StartsWith("user."u8) || name.SequenceEqual("security.capability\0"u8);
-
-    private Errno SetXattr(ref MessageReader reader)
-    {
-        uint fid = reader.UInt(), flags = reader.UInt();
-        byte[] name = [.. reader.String(Message.MaxName), 0];
-        ReadOnlySpan<byte> value = reader.Blob(Message.MaxXattr);
-        if (!IsContainersOwn(name))
+        if (!IsXattrName(name))
         {
             return Errno.EOPNOTSUPP;
         }
 
-        Errno error = XattrFile(fid, reader.IsComplete, write: true, out int fd);
-        if (error == Errno.None)
-        {
-            int result = HostXattr.Set(fd, name, value, (int)(flags & 3));
-            HostFile.Close(fd);
-            error = result < 0 ? (Errno)(-result) : Errno.None;
-        }
-
-        return error;
+        fd = OpenForXattr(node);
+        return Result(fd);
     }
 
-    private Errno ListXattr(ref MessageReader reader, ref MessageWriter writer)
-    {
-        uint fid = reader.UInt(), size = reader.UInt();
-        Errno error = XattrFile(fid, reader.IsComplete, write: false, out int fd);
-        if (error != Errno.None)
-        {
-            return error;
-        }
+    private int OpenForXattr(GoferNode node) => node.Reopen(descriptorDirectory, Fcntl.O_RDONLY | Fcntl.O_NONBLOCK);
 
-        byte[] all = new byte[Message.MaxXattr];
-        long n = HostXattr.List(fd, all);
-        HostFile.Close(fd);
-        if (n < 0)
-        {
-            return (Errno)(-n);
-        }
-
-        byte[] kept = new byte[n];
-        int length = 0;
-        ReadOnlySpan<byte> rest = all.AsSpan(0, (int)n);
-        while (!rest.IsEmpty)
-        {
-            int end = rest.IndexOf((byte)0) + 1;
-            end = end <= 0 ? rest.Length : end;
-            if (IsContainersOwn(rest[..end]))
-            {
-                rest[..end].CopyTo(kept.AsSpan(length));
-                length += end;
-            }
-
-            rest = rest[end..];
-        }
-
-        return size != 0 && length > size ? Errno.ERANGE : Answer(length, size == 0 ? [] : kept, ref writer);
-    }
-
-    private Errno RemoveXattr(ref MessageReader reader)
-    {
-        uint fid = reader.UInt();
-        byte[] name = [.. reader.String(Message.MaxName), 0];
-        if (!IsContainersOwn(name))
-        {
-            return Errno.EOPNOTSUPP;
-        }
-
-        Errno error = XattrFile(fid, reader.IsComplete, write: true, out int fd);
-        if (error == Errno.None)
-        {
-            int result = HostXattr.Remove(fd, name);
-            HostFile.Close(fd);
-            error = result < 0 ? (Errno)(-result) : Errno.None;
-        }
-
-        return error;
-    }
+    /// <summary>Names that mean nothing to the host itself, and file capabilities. Access lists and labels of the host are not the container's to change.</summary>
+    private static bool IsXattrName(ReadOnlySpan<byte> name) =>
+        name.Length is > 5 and <= Protocol.MaxName && !name.Contains((byte)0)
+        && (name.StartsWith("user."u8) || name.StartsWith("trusted."u8) || name.SequenceEqual("security.capability"u8));
 }

@@ -3,6 +3,17 @@ namespace Runsc.Linux;
 /// <summary>sys/socket.h, netinet/*.h: socket(7), ip(7), ipv6(7), tcp(7), unix(7).</summary>
 internal static class Socket
 {
+    public const int SOCK_STREAM = 1;
+    public const int SOCK_DGRAM = 2;
+    public const int SOCK_RAW = 3;
+    public const int SOCK_SEQPACKET = 5;
+    public const int SOCK_NONBLOCK = 0x800;
+    public const int SOCK_CLOEXEC = 0x80000;
+
+    public const int SHUT_RD = 0;
+    public const int SHUT_WR = 1;
+    public const int SHUT_RDWR = 2;
+
     public const int SOMAXCONN = 0x1000;
 
     public const int SIOCSPGRP = 0x8902;

@@ -4,178 +4,155 @@ using Runsc.Linux;
 
 namespace Runsc.Host.Syscalls;
 
-/// <summary>Unix sockets between the processes of a sandbox: messages that may carry descriptors (unix(7)).</summary>
+/// <summary>Sockets by descriptor, and descriptors through sockets (unix(7), SCM_RIGHTS).</summary>
 internal static unsafe partial class HostSocket
 {
-    private const int SOL_SOCKET = 1, SCM_RIGHTS = 1;
-    private const int MSG_CTRUNC = 8, MSG_TRUNC = 0x20, MSG_CMSG_CLOEXEC = 0x40000000, MSG_NOSIGNAL = 0x4000;
+    /// <summary>Descriptors that one message may carry.</summary>
+    public const int MaxDescriptors = 4;
 
-    /// <summary>Descriptors that one message can carry.</summary>
-    public const int MaxDescriptors = 16;
+    private const int HeaderSize = 16;
+    private const int ControlSize = HeaderSize + (MaxDescriptors * sizeof(int));
 
+    /// <summary>socketpair(2) of Unix sockets; both are close-on-exec.</summary>
+    public static int Pair(int type, out int first, out int second)
+    {
+        int* fds = stackalloc int[2];
+        int result = HostResult.Of(SocketPairNative(Socket.AF_UNIX, type | Socket.SOCK_CLOEXEC, 0, fds));
+        first = fds[0];
+        second = fds[1];
+        return result;
+    }
+
+    /// <summary>sendmsg(2) of one message with at most one descriptor (negative: none). No SIGPIPE; EINTR is tried again.</summary>
+    public static long Send(int socket, ReadOnlySpan<byte> message, int descriptor = -1)
+    {
+        byte* control = stackalloc byte[ControlSize];
+        fixed (byte* p = message)
+        {
+            IoVector vector = new() { Base = p, Length = (nuint)message.Length };
+            MessageHeader header = new() { Vectors = &vector, VectorCount = 1 };
+            if (descriptor >= 0)
+            {
+                *(ulong*)control = HeaderSize + sizeof(int);
+                *(int*)(control + 8) = Socket.SOL_SOCKET;
+                *(int*)(control + 12) = Socket.SCM_RIGHTS;
+                *(int*)(control + HeaderSize) = descriptor;
+                header.Control = control;
+                header.ControlLength = HeaderSize + 8;
+            }
+
+            long sent;
+            do
+            {
+                sent = HostResult.Of(SendMessageNative(socket, &header, Socket.MSG_NOSIGNAL));
+            }
+            while (sent == -(long)Errno.EINTR);
+            return sent;
+        }
+    }
+
+    /// <summary>
+    /// recvmsg(2) with the descriptors that came along, close-on-exec; those for which <paramref name="descriptors"/> has no room are closed.
+    /// 0 when the peer is gone. EMSGSIZE when a packet did not fit. EINTR is tried again.
+    /// </summary>
+    public static long Receive(int socket, Span<byte> buffer, Span<int> descriptors, out int descriptorCount)
+    {
+        descriptorCount = 0;
+        byte* control = stackalloc byte[ControlSize];
+        fixed (byte* p = buffer)
+        {
+            IoVector vector = new() { Base = p, Length = (nuint)buffer.Length };
+            MessageHeader header = new() { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlSize };
+            long received;
+            do
+            {
+                received = HostResult.Of(ReceiveMessageNative(socket, &header, Socket.MSG_CMSG_CLOEXEC));
+            }
+            while (received == -(long)Errno.EINTR);
+            if (received < 0)
+            {
+                return received;
+            }
+
+            // The kernel wrote at most ControlSize bytes of well-formed control messages.
+            ulong at = 0;
+            while (at + HeaderSize <= header.ControlLength)
+            {
+                ulong length = *(ulong*)(control + at);
+                if (length < HeaderSize)
+                {
+                    break;
+                }
+
+                if (*(int*)(control + at + 8) == Socket.SOL_SOCKET && *(int*)(control + at + 12) == Socket.SCM_RIGHTS)
+                {
+                    for (ulong i = at + HeaderSize; i + sizeof(int) <= at + length; i += sizeof(int))
+                    {
+                        int fd = *(int*)(control + i);
+                        if (descriptorCount < descriptors.Length)
+                        {
+                            descriptors[descriptorCount++] = fd;
+                        }
+                        else
+                        {
+                            _ = HostFile.Close(fd);
+                        }
+                    }
+                }
+
+                at += (length + 7) & ~7ul;
+            }
+
+            if ((header.Flags & Socket.MSG_TRUNC) != 0)
+            {
+                for (int i = 0; i < descriptorCount; i++)
+                {
+                    _ = HostFile.Close(descriptors[i]);
+                }
+
+                descriptorCount = 0;
+                return -(long)Errno.EMSGSIZE;
+            }
+
+            return received;
+        }
+    }
+
+    /// <summary>shutdown(2) of both directions: wakes whoever waits on either end.</summary>
+    public static int Shutdown(int socket) => HostResult.Of(ShutdownNative(socket, Socket.SHUT_RDWR));
+
+    /// <summary>struct iovec.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct IoVector
+    {
+        public byte* Base;
+        public nuint Length;
+    }
+
+    /// <summary>struct msghdr.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct MessageHeader
     {
         public void* Name;
         public uint NameLength;
-        public uint Padding;
-        public Vector* Vectors;
-        public ulong VectorCount;
+        public uint Padding0;
+        public IoVector* Vectors;
+        public nuint VectorCount;
         public byte* Control;
-        public ulong ControlLength;
+        public nuint ControlLength;
         public int Flags;
-        public int Padding2;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct Vector
-    {
-        public byte* Base;
-        public ulong Length;
-    }
-
-    /// <summary>socketpair(2) of SOCK_SEQPACKET, close-on-exec.</summary>
-    public static int Pair(out int one, out int other)
-    {
-        int* fds = stackalloc int[2];
-        int result = HostResult.Of(SocketPairNative(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds));
-        one = fds[0];
-        other = fds[1];
-        return result;
-    }
-
-    private const int AF_UNIX = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 0x80000;
-
-    // sun_path is short, and state directories may be deep: the socket is named through a descriptor of its directory.
-    private static int WithAddress(string path, Func<int, nint, uint, int> action)
-    {
-        byte[] directory = [.. System.Text.Encoding.UTF8.GetBytes(System.IO.Path.GetDirectoryName(path)!), 0];
-        int parent = HostFile.OpenAt(Fcntl.AT_FDCWD, directory, Fcntl.O_PATH | Fcntl.O_DIRECTORY | Fcntl.O_CLOEXEC);
-        if (parent < 0)
-        {
-            return parent;
-        }
-
-        int socket = HostResult.Of(SocketNative(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-        if (socket >= 0)
-        {
-            byte* address = stackalloc byte[110];
-            new Span<byte>(address, 110).Clear();
-            address[0] = AF_UNIX;
-            int length = System.Text.Encoding.UTF8.GetBytes($"/proc/self/fd/{parent}/{System.IO.Path.GetFileName(path)}", new Span<byte>(address + 2, 107));
-            int result = action(socket, (nint)address, (uint)length + 3);
-            if (result < 0)
-            {
-                HostFile.Close(socket);
-                socket = result;
-            }
-        }
-
-        HostFile.Close(parent);
-        return socket;
-    }
-
-    /// <summary>A listening SOCK_SEQPACKET socket at a path, close-on-exec; or −errno.</summary>
-    public static int Listen(string path) => WithAddress(path, (socket, address, length) =>
-    {
-        int result = HostResult.Of(BindNative(socket, (byte*)address, length));
-        return result < 0 ? result : HostResult.Of(ListenNative(socket, 64));
-    });
-
-    /// <summary>A socket connected to one at a path, close-on-exec; or −errno.</summary>
-    public static int Connect(string path) => WithAddress(path, (socket, address, length) => HostResult.Of(ConnectNative(socket, (byte*)address, length)));
-
-    /// <summary>accept4(2), close-on-exec.</summary>
-    public static int Accept(int socket) => HostResult.Of(AcceptNative(socket, null, null, SOCK_CLOEXEC));
-
-    /// <summary>Sends one message whole, with descriptors. Bytes, or −errno (EPIPE when the peer is gone).</summary>
-    public static long Send(int fd, ReadOnlySpan<byte> message, ReadOnlySpan<int> descriptors = default)
-    {
-        byte* control = stackalloc byte[16 + (MaxDescriptors * 4)];
-        fixed (byte* data = message)
-        {
-            Vector vector = new() { Base = data, Length = (ulong)message.Length };
-            MessageHeader header = new() { Vectors = &vector, VectorCount = 1 };
-            if (descriptors.Length > 0)
-            {
-                *(ulong*)control = 16 + ((ulong)descriptors.Length * 4);
-                *(int*)(control + 8) = SOL_SOCKET;
-                *(int*)(control + 12) = SCM_RIGHTS;
-                descriptors.CopyTo(new Span<int>(control + 16, MaxDescriptors));
-                header.Control = control;
-                header.ControlLength = (ulong)((16 + (descriptors.Length * 4) + 7) & ~7);
-            }
-
-            long n;
-            do
-            {
-                n = HostResult.Of(SendMessageNative(fd, &header, MSG_NOSIGNAL));
-            }
-            while (n == -(long)Errno.EINTR);
-            return n;
-        }
-    }
-
-    /// <summary>
-    /// Receives one message; descriptors that came with it are close-on-exec and the caller's. Bytes, 0 when the peer is gone, or −errno;
-    /// −EMSGSIZE for a message that did not fit.
-    /// </summary>
-    public static long Receive(int fd, Span<byte> buffer, Span<int> descriptors, out int count)
-    {
-        byte* control = stackalloc byte[16 + (MaxDescriptors * 4)];
-        count = 0;
-        fixed (byte* data = buffer)
-        {
-            Vector vector = new() { Base = data, Length = (ulong)buffer.Length };
-            MessageHeader header = new() { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = 16 + (MaxDescriptors * 4) };
-            long n;
-            do
-            {
-                n = HostResult.Of(ReceiveMessageNative(fd, &header, MSG_CMSG_CLOEXEC));
-            }
-            while (n == -(long)Errno.EINTR);
-            if (n >= 0 && header.ControlLength >= 16 && *(int*)(control + 8) == SOL_SOCKET && *(int*)(control + 12) == SCM_RIGHTS)
-            {
-                int received = (int)((*(ulong*)control - 16) / 4);
-                for (int i = 0; i < received; i++)
-                {
-                    int descriptor = *(int*)(control + 16 + (i * 4));
-                    if (i < descriptors.Length && (header.Flags & MSG_TRUNC) == 0)
-                    {
-                        descriptors[count++] = descriptor;
-                    }
-                    else
-                    {
-                        HostFile.Close(descriptor);
-                    }
-                }
-            }
-
-            return n >= 0 && (header.Flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ? -(long)Errno.EMSGSIZE : n;
-        }
+        public uint Padding1;
     }
 
     [LibraryImport("libc", EntryPoint = "socketpair", SetLastError = true)]
     private static partial int SocketPairNative(int domain, int type, int protocol, int* fds);
 
-    [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
-    private static partial int SocketNative(int domain, int type, int protocol);
-
-    [LibraryImport("libc", EntryPoint = "bind", SetLastError = true)]
-    private static partial int BindNative(int socket, byte* address, uint length);
-
-    [LibraryImport("libc", EntryPoint = "listen", SetLastError = true)]
-    private static partial int ListenNative(int socket, int backlog);
-
-    [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
-    private static partial int ConnectNative(int socket, byte* address, uint length);
-
-    [LibraryImport("libc", EntryPoint = "accept4", SetLastError = true)]
-    private static partial int AcceptNative(int socket, byte* address, uint* length, int flags);
-
     [LibraryImport("libc", EntryPoint = "sendmsg", SetLastError = true)]
-    private static partial nint SendMessageNative(int fd, MessageHeader* header, int flags);
+    private static partial nint SendMessageNative(int socket, MessageHeader* message, int flags);
 
     [LibraryImport("libc", EntryPoint = "recvmsg", SetLastError = true)]
-    private static partial nint ReceiveMessageNative(int fd, MessageHeader* header, int flags);
+    private static partial nint ReceiveMessageNative(int socket, MessageHeader* message, int flags);
+
+    [LibraryImport("libc", EntryPoint = "shutdown", SetLastError = true)]
+    private static partial int ShutdownNative(int socket, int how);
 }

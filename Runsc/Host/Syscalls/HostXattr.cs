@@ -3,16 +3,15 @@ using System.Runtime.InteropServices;
 
 namespace Runsc.Host.Syscalls;
 
-/// <summary>Extended attributes of open files (xattr(7)). Names are NUL-terminated.</summary>
+/// <summary>Extended attributes of open files (xattr(7)). Names are NUL-terminated bytes. An empty buffer asks for the size.</summary>
 internal static unsafe partial class HostXattr
 {
-    /// <summary>fgetxattr(2): size or −errno; an empty span asks for the size.</summary>
     public static long Get(int fd, ReadOnlySpan<byte> name, Span<byte> value)
     {
         fixed (byte* n = name)
         fixed (byte* v = value)
         {
-            return HostResult.Of(GetNative(fd, n, v, value.Length));
+            return HostResult.Of(FGetXattrNative(fd, n, v, (nuint)value.Length));
         }
     }
 
@@ -21,15 +20,7 @@ internal static unsafe partial class HostXattr
         fixed (byte* n = name)
         fixed (byte* v = value)
         {
-            return HostResult.Of(SetNative(fd, n, v, value.Length, flags));
-        }
-    }
-
-    public static long List(int fd, Span<byte> names)
-    {
-        fixed (byte* n = names)
-        {
-            return HostResult.Of(ListNative(fd, n, names.Length));
+            return HostResult.Of(FSetXattrNative(fd, n, v, (nuint)value.Length, flags));
         }
     }
 
@@ -37,19 +28,27 @@ internal static unsafe partial class HostXattr
     {
         fixed (byte* n = name)
         {
-            return HostResult.Of(RemoveNative(fd, n));
+            return HostResult.Of(FRemoveXattrNative(fd, n));
+        }
+    }
+
+    public static long List(int fd, Span<byte> names)
+    {
+        fixed (byte* n = names)
+        {
+            return HostResult.Of(FListXattrNative(fd, n, (nuint)names.Length));
         }
     }
 
     [LibraryImport("libc", EntryPoint = "fgetxattr", SetLastError = true)]
-    private static partial nint GetNative(int fd, byte* name, byte* value, nint size);
+    private static partial nint FGetXattrNative(int fd, byte* name, byte* value, nuint size);
 
     [LibraryImport("libc", EntryPoint = "fsetxattr", SetLastError = true)]
-    private static partial int SetNative(int fd, byte* name, byte* value, nint size, int flags);
-
-    [LibraryImport("libc", EntryPoint = "flistxattr", SetLastError = true)]
-    private static partial nint ListNative(int fd, byte* names, nint size);
+    private static partial int FSetXattrNative(int fd, byte* name, byte* value, nuint size, int flags);
 
     [LibraryImport("libc", EntryPoint = "fremovexattr", SetLastError = true)]
-    private static partial int RemoveNative(int fd, byte* name);
+    private static partial int FRemoveXattrNative(int fd, byte* name);
+
+    [LibraryImport("libc", EntryPoint = "flistxattr", SetLastError = true)]
+    private static partial nint FListXattrNative(int fd, byte* names, nuint size);
 }

@@ -329,22 +329,23 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
         return done;
     }
 
-    /// <summary>The source was written past the cache: pages that are cached take the bytes too, and stay clean.</summary>
-    public void Update(ReadOnlySpan<byte> bytes, ulong offset)
+    /// <summary>Puts bytes that were written past the cache into the pages that it has, and grows the file.</summary>
+    public void Update(ulong offset, ReadOnlySpan<byte> data)
     {
-        while (!bytes.IsEmpty)
+        lock (_mu)
         {
-            int step = (int)Math.Min((ulong)bytes.Length, PageSize - (offset % PageSize));
-            lock (_mu)
+            _size = Math.Max(_size, offset + (ulong)data.Length);
+            while (_pages.Count > 0 && data.Length > 0)
             {
+                int step = (int)Math.Min((ulong)data.Length, PageSize - (offset % PageSize));
                 if (_pages.TryGetValue(offset / PageSize, out ulong page))
                 {
-                    bytes[..step].CopyTo(file.Span(page + (offset % PageSize), step));
+                    data[..step].CopyTo(file.Span(page + (offset % PageSize), step));
                 }
-            }
 
-            bytes = bytes[step..];
-            offset += (ulong)step;
+                data = data[step..];
+                offset += (ulong)step;
+            }
         }
     }
 
@@ -530,6 +531,8 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
             return Errno.None;
         }
 
+        // An application that can write to a page does so without a fault: it stays dirty.
+        bool stayDirty = _mappings.Exists(mapping => mapping.Writable);
         Errno result = Errno.None;
         ulong[] numbers = [.. _dirty];
         foreach (ulong number in numbers)
@@ -546,7 +549,10 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
                 result = result == Errno.None ? error : result;
             }
 
-            _dirty.Remove(number);
+            if (!stayDirty)
+            {
+                _dirty.Remove(number);
+            }
         }
 
         return result;

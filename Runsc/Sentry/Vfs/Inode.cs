@@ -133,7 +133,7 @@ internal abstract class Inode(SuperBlock super)
 
     public void IncRef() => Interlocked.Increment(ref _references);
 
-    /// <summary>Takes a reference unless the last one is gone: for tables that hold none.</summary>
+    /// <summary>Takes a reference unless the last one is gone already: for tables of inodes that hold none themselves.</summary>
     public bool TryIncRef()
     {
         int count = Volatile.Read(ref _references);

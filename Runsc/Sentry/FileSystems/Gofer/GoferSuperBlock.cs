@@ -1,103 +1,164 @@
 using System.Collections.Generic;
 using System.Threading;
-using Runsc.Common;
 using Runsc.Linux;
-using Runsc.NineP;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.FileSystems.Gofer;
 
-/// <summary>A tree that the gofer serves.</summary>
+/// <summary>How a gofer's tree is used.</summary>
+/// <param name="IsExclusive">Nobody else changes the tree: names and attributes are cached without asking again.</param>
+/// <param name="Source">What /proc/mounts shows.</param>
+internal readonly record struct GoferOptions(bool IsExclusive, string Source);
+
+/// <summary>A tree of the host behind a gofer: directories, links and attributes by 9P, data of regular files through descriptors that the gofer gives.</summary>
 internal sealed class GoferSuperBlock : SuperBlock
 {
     private readonly Lock _mu = new();
 
-    // Guarded by _mu. One inode for each file, whatever its names: page cache and locks are shared.
-    private readonly Dictionary<(ulong Device, ulong Number), GoferInode> _inodes = [];
+    // Guarded by _mu. Without references: an inode leaves when its last one goes.
+    private readonly Dictionary<(ulong Device, ulong Inode), GoferInode> _inodes = [];
+
+    // Guarded by _mu. Devices of the host in the order of their appearance; the first is the root's.
+    private readonly List<ulong> _devices = [];
+
+    private readonly string _source;
     private readonly GoferInode _root;
 
-    private GoferSuperBlock(SentryKernel kernel, GoferClient client, bool exclusive, uint rootFid, in WireAttributes attributes)
+    private GoferSuperBlock(SentryKernel kernel, GoferClient client, uint fid, in StatBuffer stat, in GoferOptions options)
     {
         Kernel = kernel;
         Client = client;
-        IsExclusive = exclusive;
-        _root = new GoferInode(this, rootFid, attributes);
-        _inodes.Add((attributes.Device, attributes.Inode), _root);
+        IsExclusive = options.IsExclusive;
+        _source = options.Source;
+        _root = GetOrAdd(fid, stat, -1);
     }
 
     public SentryKernel Kernel { get; }
 
     public GoferClient Client { get; }
 
-    /// <summary>Nobody else changes the tree: attributes and names are cached without asking.</summary>
+    /// <summary>Nobody else changes the tree.</summary>
     public bool IsExclusive { get; }
 
     public override string TypeName => "9p";
 
-    public override string Source => "none";
-
     public override Inode Root => _root;
 
-    /// <summary>Attaches to what a socket serves. Errors of the gofer.</summary>
-    public static Errno Create(SentryKernel kernel, int socket, bool exclusive, out GoferSuperBlock? super)
+    public override string Source => _source;
+
+    public override string ShownOptions => IsExclusive ? "trans=fd,cache=exclusive" : "trans=fd,cache=shared";
+
+    /// <summary>Shakes hands over a socket to a gofer, whose end belongs to the super block from now on. EIO, EPROTO.</summary>
+    public static Errno Connect(SentryKernel kernel, int socket, in GoferOptions options, out GoferSuperBlock? super)
     {
-        super = null;
         GoferClient client = new(socket);
-        Errno error = client.Attach(out uint fid, out WireAttributes attributes);
+        Errno error = client.Attach(out uint fid, out StatBuffer stat);
         if (error != Errno.None)
         {
             client.Dispose();
+            super = null;
             return error;
         }
 
-        super = new GoferSuperBlock(kernel, client, exclusive, fid, attributes) { Device = kernel.NewDevice() };
+        super = new GoferSuperBlock(kernel, client, fid, stat, options) { Device = kernel.NewDevice() };
         return Errno.None;
     }
 
-    /// <summary>The inode for a walked fid, with a reference; a known file's own inode, and the new fid is given back.</summary>
-    public GoferInode GetInode(uint fid, in WireAttributes attributes)
+    /// <summary>
+    /// The inode of a file that was just looked up or made, with a reference. The fid passes to it, or is given back when the file is known already;
+    /// so does the descriptor (negative: none).
+    /// </summary>
+    public GoferInode GetOrAdd(uint fid, in StatBuffer stat, int descriptor)
     {
         GoferInode? known;
         lock (_mu)
         {
-            // A number may come again for a file of another kind.
-            bool isKnown = _inodes.TryGetValue((attributes.Device, attributes.Inode), out known) && known.FileType == (attributes.Mode & (uint)Stat.S_IFMT);
-            if (!isKnown || !known!.TryIncRef())
+            (ulong, ulong) key = (stat.Device, stat.Inode);
+            if (!_inodes.TryGetValue(key, out known) || known.FileType != (stat.Mode & (uint)Stat.S_IFMT) || !known.TryIncRef())
             {
-                GoferInode made = new(this, fid, attributes);
-                _inodes[(attributes.Device, attributes.Inode)] = made;
-                return made;
+                known = null;
+                GoferInode inode = (stat.Mode & Stat.S_IFMT) switch
+                {
+                    Stat.S_IFDIR => new GoferDirectory(this, fid, stat),
+                    Stat.S_IFREG => new GoferFile(this, fid, stat, descriptor),
+                    Stat.S_IFLNK => new GoferSymlink(this, fid, stat),
+                    _ => new GoferSpecial(this, fid, stat),
+                };
+                _inodes[key] = inode;
+                return inode;
             }
         }
 
-        Client.Clunk(fid);
-        known.Refresh(attributes);
+        known.Refresh(stat);
+        Client.ClunkLater(fid);
+        if (descriptor >= 0)
+        {
+            GoferFile.CloseDescriptor(descriptor);
+        }
+
         return known;
     }
 
-    public void Forget(GoferInode inode)
+    /// <summary>The inode's last reference is gone.</summary>
+    public void Forget(GoferInode inode, (ulong Device, ulong Inode) key)
     {
         lock (_mu)
         {
-            if (_inodes.TryGetValue(inode.Key, out GoferInode? present) && present == inode)
+            if (_inodes.TryGetValue(key, out GoferInode? known) && known == inode)
             {
-                _inodes.Remove(inode.Key);
+                _inodes.Remove(key);
             }
         }
     }
 
-    public override Errno GetStatfs(out Statfs statfs)
+    /// <summary>st_ino of a file: the host's, made different for files of other devices mounted inside the tree. Lock held by callers from inside: none needed outside.</summary>
+    public ulong Number(ulong device, ulong inode)
     {
-        Errno error = Client.GetStatfs(_root.Fid, out statfs);
-        if (error == Errno.None)
+        lock (_mu)
         {
-            // V9FS_MAGIC: the numbers are the host's, the kind is ours.
-            statfs.Type = 0x01021997;
-        }
+            int index = _devices.IndexOf(device);
+            if (index < 0)
+            {
+                index = _devices.Count;
+                _devices.Add(device);
+            }
 
-        return error;
+            return inode ^ ((ulong)index << 48);
+        }
     }
 
-    public override void Release() => Log.Debug($"a gofer tree is unmounted");
+    public override Errno GetStatfs(out Statfs statfs) => Client.StatFileSystem(_root.Fid, out statfs);
+
+    /// <summary>Writes back what applications have changed through mappings.</summary>
+    public override Errno Sync()
+    {
+        List<GoferFile> files = [];
+        lock (_mu)
+        {
+            foreach (GoferInode inode in _inodes.Values)
+            {
+                if (inode is GoferFile file && file.TryIncRef())
+                {
+                    files.Add(file);
+                }
+            }
+        }
+
+        Errno result = Errno.None;
+        foreach (GoferFile file in files)
+        {
+            Errno error = file.Sync(0, ulong.MaxValue);
+            result = result == Errno.None ? error : result;
+            file.DecRef();
+        }
+
+        return result;
+    }
+
+    public override void Release()
+    {
+        Sync();
+        Client.Dispose();
+    }
 }
