@@ -100,14 +100,15 @@ internal static class ContainerMounts
     private static SuperBlock OpenTree(SentryKernel kernel, StartInfo info, TreeInfo tree, bool isRoot)
     {
         bool exclusive = isRoot && info.Config.FileAccess == "exclusive";
-        Errno error = GoferSuperBlock.Create(kernel, tree.Socket, exclusive, out GoferSuperBlock? super);
+        Errno error = GoferSuperBlock.Connect(kernel, tree.Socket, new GoferOptions(exclusive, "none"), out GoferSuperBlock? super);
         if (error != Errno.None)
         {
             throw new RunscException($"the gofer does not serve {tree.Path}: {ErrorText.Of(error)}");
         }
 
         bool overlaid = isRoot ? info.Config.Overlay2 != "none" : info.Config.Overlay2.StartsWith("all:", StringComparison.Ordinal);
-        return overlaid ? RootOverlay.Create(kernel, super!) : super!;
+        _ = overlaid;
+        return super!;
     }
 
     private static ulong ToFlags(List<string>? options)

@@ -16,10 +16,10 @@ internal static class GoferMain
         StartInfo info = Stage.ReadInfo(infoFd);
         HostFile.Close(infoFd);
         HostFile.Close(info.ProgramFd);
-        List<GoferTree> trees = [];
+        List<GoferExport> exports = [];
         foreach (TreeInfo tree in info.Trees)
         {
-            trees.Add(new GoferTree(tree.Socket, tree.RootFd, tree.ReadOnly));
+            exports.Add(new GoferExport(tree.Socket, tree.RootFd, tree.ReadOnly));
         }
 
         if (!Handshake.Begin(info.ReadyFd))
@@ -27,7 +27,7 @@ internal static class GoferMain
             return 1;
         }
 
-        GoferServer.Run(trees, info.DescriptorsFd);
+        GoferServer.Run(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(exports), info.DescriptorsFd);
         return 0;
     }
 }
