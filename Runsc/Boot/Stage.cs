@@ -87,6 +87,8 @@ internal static class Stage
             {
                 throw new RunscException($"cannot open {tree.Path}: errno {-tree.RootFd}");
             }
+
+            _ = HostFile.SetCloseOnExec(tree.RootFd, false);
         }
 
         info.DescriptorsFd = HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/fd\0"u8, Fcntl.O_PATH | Fcntl.O_DIRECTORY);
@@ -94,6 +96,8 @@ internal static class Stage
         {
             throw new RunscException($"cannot open /proc/self/fd: errno {-info.DescriptorsFd}");
         }
+
+        _ = HostFile.SetCloseOnExec(info.DescriptorsFd, false);
     }
 
     /// <summary>A root with nothing in it, in this process's own mount namespace.</summary>

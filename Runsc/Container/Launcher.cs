@@ -144,12 +144,12 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
         goferTrees.ForEach(tree => CloseOwn(tree.Socket));
         bootTrees.ForEach(tree => CloseOwn(tree.Socket));
         AwaitReady(goferReady, "gofer");
+
+        // Without this word the processes end: whoever started them has gone. The gofer ends with its clients, too.
+        _ = HostFile.Write(goferReady, "c"u8);
         AwaitReady(bootReady, "sandbox");
         state.Phase = "created";
         states.Save(state);
-
-        // Without this the processes end: whoever started them has gone.
-        _ = HostFile.Write(goferReady, "c"u8);
         _ = HostFile.Write(bootReady, "c"u8);
     }
 

@@ -119,10 +119,10 @@ internal sealed class ElfImage
                     return error;
                 }
 
-                // What follows the file's part in its last page belongs to the BSS.
+                // What follows the file's part in its last page is zero up to the page's end, beyond the BSS too: ld.so allocates there.
                 if (segment.MemorySize > segment.FileSize && fileEnd % PageSize != 0 && (access & AccessType.Write) != 0)
                 {
-                    ulong rest = Math.Min(PageSize - (fileEnd % PageSize), memoryEnd - fileEnd);
+                    ulong rest = PageSize - (fileEnd % PageSize);
                     if (memory.ZeroOut(fileEnd, rest) != (long)rest)
                     {
                         return Errno.EFAULT;

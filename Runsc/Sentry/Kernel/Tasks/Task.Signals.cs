@@ -1,8 +1,10 @@
 using System.Threading;
 using Runsc.Common;
 using Runsc.Linux;
+using Runsc.Platform;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Time;
+using Runsc.Sentry.Memory;
 
 namespace Runsc.Sentry.Kernel.Tasks;
 
@@ -331,8 +333,26 @@ internal sealed partial class Task
             }
 
             Log.Debug($"process {ProcessId} ({Name}) is ended by signal {signal}, code {info.Code}, address {info.Address:x}, rip {Context.Frame.Rip:x}");
+            LogRegisters();
             ThreadGroup.StartExitLocked(signal);
             return false;
+        }
+    }
+
+    // What a debugger would want to see of a process that a signal ends.
+    private void LogRegisters()
+    {
+        if (!Log.IsDebug)
+        {
+            return;
+        }
+
+        ref TrapFrame f = ref Context.Frame;
+        Log.Debug($"rax {f.Rax:x} rbx {f.Rbx:x} rcx {f.Rcx:x} rdx {f.Rdx:x} rsi {f.Rsi:x} rdi {f.Rdi:x} rbp {f.Rbp:x} rsp {f.Rsp:x}");
+        Log.Debug($"r8 {f.R8:x} r9 {f.R9:x} r10 {f.R10:x} r11 {f.R11:x} r12 {f.R12:x} r13 {f.R13:x} r14 {f.R14:x} r15 {f.R15:x}");
+        foreach (MappingReport mapping in Memory.Report(count: false))
+        {
+            Log.Debug($"{mapping.Start:x}-{mapping.End:x} {mapping.Protection} {mapping.Offset:x} {mapping.Name ?? mapping.Mappable?.Identity.Name}");
         }
     }
 
