@@ -1,6 +1,8 @@
 using System;
 using System.IO;
 using System.Linq;
+using System.Threading;
+using Runsc.Host.Syscalls;
 using Runsc.Linux;
 using Runsc.Platform;
 using Runsc.Sentry.FileSystems.Gofer;
@@ -343,15 +345,53 @@ public sealed class GoferFileSystemTests : IDisposable
     }
 
     [Fact]
-    public void Gofer_Dies_CallsFailAndTheSandboxIsTold()
+    public void Gofer_BreaksTheProtocol_CallsFailAndTheSandboxIsTold()
     {
+        Assert.Equal(0, HostSocket.Pair(Socket.SOCK_SEQPACKET, out int ours, out int theirs));
+        using GoferClient client = new(ours);
+        int told = 0;
+        client.Lost = () => told++;
+        HostSocket.Send(theirs, "nonsense"u8);
+        Assert.Equal(Errno.EIO, client.Attach(out _, out _));
+        Assert.Equal(Errno.EIO, client.GetAttributes(1, out _));
+        Assert.Equal(1, told);
+        HostFile.Close(theirs);
+    }
+
+    [Fact]
+    public void ManyTasks_AtOnce_EachGetTheirOwnReply()
+    {
+        for (int i = 0; i < 8; i++)
+        {
+            File.WriteAllText(_fs.HostPath($"f{i}"), new string('x', i));
+        }
+
         GoferSuperBlock super = _fs.Connect();
-        bool told = false;
-        super.Client.Lost = () => told = true;
-        super.Client.Dispose();
-        _fs.Mount(super);
-        Assert.Equal(Errno.EIO, _fs.Open("f", Fcntl.O_RDONLY, out _));
-        Assert.False(told);
+        Thread[] threads = new Thread[8];
+        int wrong = 0;
+        for (int i = 0; i < threads.Length; i++)
+        {
+            int own = i;
+            byte[] name = FileSystemFixture.Bytes($"f{i}");
+            threads[i] = new Thread(() =>
+            {
+                for (int turn = 0; turn < 200; turn++)
+                {
+                    bool right = super.Root.Lookup(name, out Inode? child) == Errno.None
+                        && child!.GetAttributes(out FileAttributes attributes) == Errno.None && attributes.Size == own;
+                    child?.DecRef();
+                    Interlocked.Add(ref wrong, right ? 0 : 1);
+                }
+            });
+            threads[i].Start();
+        }
+
+        foreach (Thread thread in threads)
+        {
+            thread.Join();
+        }
+
+        Assert.Equal(0, wrong);
     }
 
     private sealed class LimitedSink : IDirectorySink

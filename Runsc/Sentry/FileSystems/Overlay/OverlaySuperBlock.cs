@@ -4,6 +4,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Threading;
 using Runsc.Linux;
 using Runsc.Sentry.Auth;
+using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Vfs;
@@ -59,6 +60,10 @@ internal sealed class OverlaySuperBlock : SuperBlock
         _root = new OverlayDirectory(this, upper.Root, lower.Root, NumberOf(null, lower.Root));
         _inodes.Add(upper.Root, _root);
     }
+
+    /// <summary>An overlay with an upper file system in memory of at most <paramref name="size"/> bytes (0: half of the memory).</summary>
+    public static OverlaySuperBlock Create(SentryKernel kernel, SuperBlock lower, long size = 0) =>
+        new(kernel, lower, new TmpfsSuperBlock(kernel, size) { Device = kernel.NewDevice() });
 
     public override string TypeName => "overlay";
 
