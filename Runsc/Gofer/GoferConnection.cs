@@ -211,7 +211,7 @@ internal sealed partial class GoferConnection(GoferExport export, int descriptor
     private Errno ClunkMany(ref WireReader reader)
     {
         int count = reader.UInt16();
-        if (reader.Remaining != count * sizeof(uint))
+        if (reader.Failed || reader.Remaining != count * sizeof(uint))
         {
             return Errno.EPROTO;
         }

@@ -23,6 +23,19 @@ internal abstract class RegularFileDescription(in VfsPath path, int flags) : Fil
     /// <summary>SEEK_DATA and SEEK_HOLE; without knowledge all is data.</summary>
     protected virtual long SeekDataOrHole(long offset, bool data) => offset >= Size ? -(long)Errno.ENXIO : data ? offset : Size;
 
+    /// <summary>Size, reading and writing by offset for a file system that is stacked on this one and keeps the position itself.</summary>
+    public long StackedSize => Size;
+
+    /// <inheritdoc cref="ReadAt"/>
+    public long StackedRead(ref IoBuffer destination, long offset) => ReadAt(ref destination, offset);
+
+    /// <inheritdoc cref="WriteAt"/>
+    public long StackedWrite(ICaller caller, ref IoBuffer source, long offset, bool append, out long end) =>
+        WriteAt(caller, ref source, offset, append, out end);
+
+    /// <inheritdoc cref="SeekDataOrHole"/>
+    public long StackedSeek(long offset, bool data) => SeekDataOrHole(offset, data);
+
     public override long Read(ICaller caller, ref IoBuffer destination)
     {
         lock (_positionLock)
