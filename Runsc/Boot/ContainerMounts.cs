@@ -8,6 +8,8 @@ using Runsc.Linux;
 using Runsc.Oci;
 using Runsc.Sentry.Auth;
 using Runsc.Sentry.FileSystems.Gofer;
+using Runsc.Sentry.FileSystems.Overlay;
+using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Mapping;
@@ -107,8 +109,9 @@ internal static class ContainerMounts
         }
 
         bool overlaid = isRoot ? info.Config.Overlay2 != "none" : info.Config.Overlay2.StartsWith("all:", StringComparison.Ordinal);
-        _ = overlaid;
-        return super!;
+        return overlaid && super!.Root.IsDirectory
+            ? new OverlaySuperBlock(kernel, super, new TmpfsSuperBlock(kernel, (long)kernel.Memory.Limit) { Device = kernel.NewDevice() })
+            : super!;
     }
 
     private static ulong ToFlags(List<string>? options)
