@@ -1,6 +1,8 @@
 using System;
 using Runsc.Linux;
+using Runsc.Sentry.FileSystems.Dev;
 using Runsc.Sentry.FileSystems.Pipe;
+using Runsc.Sentry.FileSystems.Proc;
 using Runsc.Sentry.FileSystems.Sys;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
@@ -14,6 +16,17 @@ internal static class FileSystemTable
     public static void Register(SentryKernel kernel, SpecialFiles special)
     {
         special.OpenFifo = Fifo.Open;
+        MemoryDevices.Register(kernel, special);
+        kernel.FileSystemTypes["proc"] = (SentryKernel owner, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
+        {
+            super = ProcFileSystem.Create(owner);
+            return Errno.None;
+        };
+        kernel.FileSystemTypes["devtmpfs"] = (SentryKernel owner, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
+        {
+            super = DevFileSystem.Create(owner);
+            return Errno.None;
+        };
         kernel.FileSystemTypes["tmpfs"] = MakeTmpfs;
         kernel.FileSystemTypes["sysfs"] = MakeSys;
     }

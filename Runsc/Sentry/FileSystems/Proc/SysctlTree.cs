@@ -1,0 +1,115 @@
+using System;
+using System.Globalization;
+using System.Text;
+using Runsc.Linux;
+using Runsc.Sentry.FileSystems.Pseudo;
+using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Sentry.FileSystems.Proc;
+
+/// <summary>/proc/sys: what programs read of it. Values that could change nothing here are read-only.</summary>
+internal static class SysctlTree
+{
+    public static PseudoDirectory Create(PseudoSuperBlock super, SentryKernel kernel)
+    {
+        return new PseudoDirectory(super)
+            .Add("kernel", new PseudoDirectory(super)
+                .Add("cap_last_cap", Fixed(Capability.CAP_LAST_CAP.ToString(CultureInfo.InvariantCulture)))
+                .Add("domainname", new UtsFile(super, host: false))
+                .Add("hostname", new UtsFile(super, host: true))
+                .Add("ngroups_max", Fixed("65536"))
+                .Add("osrelease", Fixed(SentryKernel.Release))
+                .Add("ostype", Fixed("Linux"))
+                .Add("version", Fixed(SentryKernel.Version))
+                .Add("overflowuid", Fixed("65534"))
+                .Add("overflowgid", Fixed("65534"))
+                .Add("pid_max", Fixed(SentryKernel.MaxId.ToString(CultureInfo.InvariantCulture)))
+                .Add("threads-max", Fixed(SentryKernel.MaxTasks.ToString(CultureInfo.InvariantCulture)))
+                .Add("randomize_va_space", Fixed("2"))
+                .Add("core_pattern", Fixed("core"))
+                .Add("seccomp", new PseudoDirectory(super).Add("actions_avail", Fixed("")))
+                .Add("sem", Fixed("32000\t1024000000\t500\t32000"))
+                .Add("shmall", Fixed("18446744073692774399"))
+                .Add("shmmax", Fixed("18446744073692774399"))
+                .Add("shmmni", Fixed("4096"))
+                .Add("yama", new PseudoDirectory(super).Add("ptrace_scope", Fixed("0")))
+                .Add("random", new PseudoDirectory(super)
+                    .Add("boot_id", Fixed(Uuid()))
+                    .Add("uuid", new PseudoTextFile(super, () => Uuid() + "\n"))
+                    .Add("entropy_avail", Fixed("256"))
+                    .Add("poolsize", Fixed("256"))))
+            .Add("vm", new PseudoDirectory(super)
+                .Add("max_map_count", Fixed("65530"))
+                .Add("mmap_min_addr", Fixed("65536"))
+                .Add("overcommit_memory", Fixed("0"))
+                .Add("overcommit_ratio", Fixed("50"))
+                .Add("swappiness", Fixed("60")))
+            .Add("fs", new PseudoDirectory(super)
+                .Add("file-max", Fixed("9223372036854775807"))
+                .Add("nr_open", Fixed("1048576"))
+                .Add("pipe-max-size", Fixed("1048576"))
+                .Add("inotify", new PseudoDirectory(super)
+                    .Add("max_queued_events", Fixed("16384"))
+                    .Add("max_user_instances", Fixed("128"))
+                    .Add("max_user_watches", Fixed("65536"))))
+            .Add("net", new PseudoDirectory(super)
+                .Add("core", new PseudoDirectory(super).Add("somaxconn", Fixed("4096")))
+                .Add("ipv4", new PseudoDirectory(super)
+                    .Add("ip_local_port_range", Fixed("32768\t60999"))
+                    .Add("tcp_keepalive_time", Fixed("7200")))
+                .Add("unix", new PseudoDirectory(super).Add("max_dgram_qlen", Fixed("512"))));
+
+        PseudoTextFile Fixed(string value) => new(super, () => value + "\n");
+    }
+
+    private static string Uuid()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        SentryKernel.FillRandom(bytes);
+        bytes[6] = (byte)((bytes[6] & 0x0f) | 0x40);
+        bytes[8] = (byte)((bytes[8] & 0x3f) | 0x80);
+        return new Guid(bytes, bigEndian: true).ToString();
+    }
+
+    /// <summary>Host or domain name of whoever reads it.</summary>
+    private sealed class UtsFile(PseudoSuperBlock super, bool host) : PseudoFile(super, 0x1a4)
+    {
+        public override Errno Generate(ICaller caller, StringBuilder text)
+        {
+            if (caller is not Task task)
+            {
+                return Errno.EIO;
+            }
+
+            text.Append(host ? task.Uts.HostName : task.Uts.DomainName).Append('\n');
+            return Errno.None;
+        }
+
+        public override Errno Store(ICaller caller, ReadOnlySpan<byte> value)
+        {
+            if (caller is not Task task || !task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+            {
+                return Errno.EPERM;
+            }
+
+            string name = Encoding.Latin1.GetString(value).TrimEnd('\n');
+            if (name.Length > UtsNamespace.MaximumLength)
+            {
+                return Errno.EINVAL;
+            }
+
+            if (host)
+            {
+                task.Uts.HostName = name;
+            }
+            else
+            {
+                task.Uts.DomainName = name;
+            }
+
+            return Errno.None;
+        }
+    }
+}
