@@ -74,7 +74,7 @@ public sealed class DebianRootTests
             """
             set -e
             cd /etc && mv apt apt2 && ls -d apt2 && ! test -e apt
-            cp -a /usr/share/doc /root/doc && diff -r /usr/share/doc /root/doc && rm -rf /root/doc
+            cp -a /usr/share/doc /root/doc && diff -r --no-dereference /usr/share/doc /root/doc && rm -rf /root/doc
             echo changed >> /etc/passwd && tail -1 /etc/passwd
             ln /etc/passwd /etc/passwd3 && stat -c %h /etc/passwd
             rm -rf /usr/share/doc && mkdir /usr/share/doc && ls -A /usr/share/doc
