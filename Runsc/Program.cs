@@ -1,41 +1,25 @@
-using System;
 using System.Globalization;
 using Runsc.Boot;
-using Runsc.Common;
-using Runsc.Config;
-using Runsc.Container;
+using Runsc.Cli;
 
 namespace Runsc;
 
+/// <summary>One binary plays every part: the command line, and the processes of a sandbox, which it starts from itself.</summary>
 internal static class Program
 {
     private static int Main(string[] args)
     {
-        if (args.Length >= 2 && args[0] is "sandbox" or "boot" or "gofer")
+        // The parts of a sandbox start often and parse nothing: the last argument is the descriptor of their start information.
+        if (args.Length >= 2 && args[0] is "sandbox" or "boot" or "gofer" && int.TryParse(args[^1], NumberStyles.None, CultureInfo.InvariantCulture, out int info))
         {
-            int fd = int.Parse(args[^1], CultureInfo.InvariantCulture);
             return args[0] switch
             {
-                "sandbox" => Stage.Run(args[1], fd),
-                "gofer" => GoferMain.Run(fd),
-                _ => BootMain.Run(fd),
+                "sandbox" => Stage.Run(args[1], info),
+                "gofer" => GoferMain.Run(info),
+                _ => BootMain.Run(info),
             };
         }
 
-        RunscConfig config = new() { Debug = true, Strace = Environment.GetEnvironmentVariable("STRACE") is not null, DebugLog = "/tmp/runsc.log" };
-        ContainerManager manager = new(config);
-        try
-        {
-            ContainerState state = manager.Create(args[1], args[2], null, [0, 1, 2]);
-            manager.Start(state.Id);
-            int status = manager.WaitForOwn(state);
-            manager.Delete(state.Id, force: true);
-            return status;
-        }
-        catch (RunscException error)
-        {
-            Console.Error.WriteLine(error.Message);
-            return 128;
-        }
+        return CommandLine.Run(args);
     }
 }

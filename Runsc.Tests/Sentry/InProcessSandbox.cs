@@ -19,19 +19,19 @@ using Xunit;
 
 namespace Runsc.Tests.Sentry;
 
-/// <summary>The application kernel inside the test process, with a tmpfs as root: no gofer, no other process.</summary>
+/// <summary>The application kernel inside the test process, with a tmpfs or a file system of the test's as root: no other process.</summary>
 internal sealed class InProcessSandbox : IDisposable
 {
     private readonly HostFileSystem _host = new() { Device = 99 };
-    private readonly TmpfsSuperBlock _super;
+    private readonly SuperBlock _super;
     private readonly MountNamespace _mounts;
 
-    public InProcessSandbox(Action<string>? trace = null)
+    public InProcessSandbox(Action<string>? trace = null, Func<SentryKernel, SuperBlock>? root = null)
     {
         int kvm = KvmRequirements.OpenDevice();
         Kernel = KernelFactory.Create(kvm, 4UL << 30, 2, trace is null ? null : new Strace(trace, null), error => Panic = error);
         HostFile.Close(kvm);
-        _super = new TmpfsSuperBlock(Kernel, mode: 0x1ed) { Device = Kernel.NewDevice() };
+        _super = root?.Invoke(Kernel) ?? new TmpfsSuperBlock(Kernel, mode: 0x1ed) { Device = Kernel.NewDevice() };
         _mounts = new MountNamespace(_super, 0);
     }
 
@@ -74,7 +74,7 @@ internal sealed class InProcessSandbox : IDisposable
         ProcessRequest request = new()
         {
             Arguments = arguments,
-            Environment = ["PATH=/bin", "HOME=/"],
+            Environment = ["PATH=/bin:/usr/bin:/sbin:/usr/sbin", "HOME=/", "LC_ALL=C"],
             Credentials = new Credentials { Permitted = ExecCredentials.AllCapabilities, Effective = ExecCredentials.AllCapabilities, Bounding = ExecCredentials.AllCapabilities },
             Files = [Open(input), Open(write), Open(copy)],
             Mounts = _mounts,

@@ -2,6 +2,7 @@ using System;
 using System.Globalization;
 using System.Text;
 using System.Threading;
+using Runsc.Boot.Filters;
 using Runsc.Common;
 using Runsc.Control;
 using Runsc.Host.Syscalls;
@@ -29,6 +30,9 @@ internal static class BootMain
             HostFile.Close(info.KvmFd);
             container = new ContainerHost(kernel, info);
             container.Prepare();
+
+            // From here on nothing can be opened: the application runs only behind this.
+            FilterInstaller.Install(BootFilter.Create());
         }
         catch (Exception error) when (error is RunscException or PlatformException)
         {

@@ -1,6 +1,8 @@
 using System;
 using System.Collections.Generic;
 using System.Text;
+using Runsc.Boot.Filters;
+using Runsc.Common;
 using Runsc.Control;
 using Runsc.Gofer;
 using Runsc.Host.Syscalls;
@@ -20,6 +22,16 @@ internal static class GoferMain
         foreach (TreeInfo tree in info.Trees)
         {
             exports.Add(new GoferExport(tree.Socket, tree.RootFd, tree.ReadOnly));
+        }
+
+        try
+        {
+            FilterInstaller.Install(GoferFilter.Create());
+        }
+        catch (RunscException error)
+        {
+            Handshake.Fail(info.ReadyFd, error.Message);
+            return 128;
         }
 
         if (!Handshake.Begin(info.ReadyFd))

@@ -87,6 +87,11 @@ internal sealed class WaitOutput
 [JsonSerializable(typeof(WaitOutput))]
 internal sealed partial class StateJson : JsonSerializerContext;
 
+/// <summary>For people to read.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, WriteIndented = true)]
+[JsonSerializable(typeof(OciState))]
+internal sealed partial class IndentedJson : JsonSerializerContext;
+
 /// <summary>Processes of the host by number and start time, so that a number that was used again is not mistaken.</summary>
 internal static class HostProcesses
 {

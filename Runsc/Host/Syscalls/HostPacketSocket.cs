@@ -44,19 +44,19 @@ internal static unsafe partial class HostPacketSocket
         return result;
     }
 
-    private const int AF_UNIX = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 0x80000;
+    private const int AF_UNIX = 1, SOCK_STREAM = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 0x80000;
 
     // sun_path is short, and state directories may be deep: the socket is named through a descriptor of its directory.
-    private static int WithAddress(string path, Func<int, nint, uint, int> action)
+    private static int WithAddress(string path, int type, Func<int, nint, uint, int> action)
     {
-        byte[] directory = [.. System.Text.Encoding.UTF8.GetBytes(System.IO.Path.GetDirectoryName(path)!), 0];
+        byte[] directory = [.. System.Text.Encoding.UTF8.GetBytes(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!), 0];
         int parent = HostFile.OpenAt(Fcntl.AT_FDCWD, directory, Fcntl.O_PATH | Fcntl.O_DIRECTORY | Fcntl.O_CLOEXEC);
         if (parent < 0)
         {
             return parent;
         }
 
-        int socket = HostResult.Of(SocketNative(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+        int socket = HostResult.Of(SocketNative(AF_UNIX, type | SOCK_CLOEXEC, 0));
         if (socket >= 0)
         {
             byte* address = stackalloc byte[110];
@@ -76,14 +76,17 @@ internal static unsafe partial class HostPacketSocket
     }
 
     /// <summary>A listening SOCK_SEQPACKET socket at a path, close-on-exec; or −errno.</summary>
-    public static int Listen(string path) => WithAddress(path, (socket, address, length) =>
+    public static int Listen(string path) => WithAddress(path, SOCK_SEQPACKET, (socket, address, length) =>
     {
         int result = HostResult.Of(BindNative(socket, (byte*)address, length));
         return result < 0 ? result : HostResult.Of(ListenNative(socket, 64));
     });
 
     /// <summary>A socket connected to one at a path, close-on-exec; or −errno.</summary>
-    public static int Connect(string path) => WithAddress(path, (socket, address, length) => HostResult.Of(ConnectNative(socket, (byte*)address, length)));
+    public static int Connect(string path) => WithAddress(path, SOCK_SEQPACKET, (socket, address, length) => HostResult.Of(ConnectNative(socket, (byte*)address, length)));
+
+    /// <summary>As <see cref="Connect"/>, to a stream socket: those of other programs.</summary>
+    public static int ConnectStream(string path) => WithAddress(path, SOCK_STREAM, (socket, address, length) => HostResult.Of(ConnectNative(socket, (byte*)address, length)));
 
     /// <summary>accept4(2), close-on-exec.</summary>
     public static int Accept(int socket) => HostResult.Of(AcceptNative(socket, null, null, SOCK_CLOEXEC));

@@ -38,11 +38,11 @@ internal interface IMappable
 
     void DecRef();
 
-    /// <summary>What /proc/PID/maps shows.</summary>
-    MappingIdentity Identity { get; }
+    /// <summary>What /proc/PID/maps shows. A file system that is stacked on another puts its own here.</summary>
+    MappingIdentity Identity { get; set; }
 }
 
-/// <summary>Name, device and inode of a mapped file, as /proc/PID/maps shows them. Device is in the encoding of stat(2).</summary>
+/// <summary>Path (one char for each byte), device and inode of a mapped file, as /proc/PID/maps shows them. Device is in the encoding of stat(2).</summary>
 internal readonly record struct MappingIdentity(string Name, ulong Device, ulong Inode);
 
 /// <summary>An address space, as a mapped file sees it.</summary>

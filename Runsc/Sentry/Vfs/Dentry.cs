@@ -51,6 +51,18 @@ internal sealed class Dentry
 
     public int CachedChildren => _children?.Count ?? 0;
 
+    /// <summary>The path from the root of its file system, one char for each byte. A rename at the same time may mix old and new.</summary>
+    public string PathInFileSystem()
+    {
+        string path = "";
+        for (Dentry? at = this; at?.Parent is not null; at = at.Parent)
+        {
+            path = "/" + System.Text.Encoding.Latin1.GetString(at.Name) + path;
+        }
+
+        return path.Length == 0 ? "/" : path;
+    }
+
     /// <summary>Lock held: DirectoryLock. No reference is taken.</summary>
     public Dentry? FindChildLocked(ReadOnlySpan<byte> name)
     {

@@ -218,7 +218,7 @@ internal sealed unsafe partial class KvmAddressSpace : IAddressSpace
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int Index(ulong address, int level) => (int)(address >> (PageEntry.PageShift + (9 * level))) & (PageEntry.EntriesPerTable - 1);
+    private static int Index(ulong address, int level) => (int)((address >> (PageEntry.PageShift + (9 * level))) & (PageEntry.EntriesPerTable - 1));
 
     /// <summary>Keeps every vCPU out until <see cref="LeaveExclusive"/>; false if one is in the guest. Held together with _mu, on which the others wait.</summary>
     private bool TryEnterExclusive() => Interlocked.CompareExchange(ref _guests, Exclusive, 0) == 0;

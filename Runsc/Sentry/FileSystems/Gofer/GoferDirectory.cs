@@ -122,12 +122,10 @@ internal sealed class GoferDirectory(GoferSuperBlock super, uint fid, in StatBuf
 
     private sealed class Description(GoferDirectory directory, in VfsPath path, int flags) : FileDescription(path, flags)
     {
-        // Positions of our own: 0 is ".", 1 is "..", then 2 + the host's offset. Offsets of hashed directories use up to 63 bits.
-        private const long First = 2;
-
         private readonly Lock _mu = new();
 
-        // Guarded by _mu. Entries from the host that were not handed out yet, and the position of the first of them.
+        // Guarded by _mu. Entries from the host that were not handed out yet, and the position of the first of them: an offset of the host's,
+        // which means nothing to us and may use all 63 bits.
         private long _position;
         private byte[] _entries = [];
         private int _consumed;
@@ -168,32 +166,11 @@ internal sealed class GoferDirectory(GoferSuperBlock super, uint fid, in StatBuf
         {
             lock (_mu)
             {
-                if (_position == 0)
-                {
-                    if (!sink.Add("."u8, directory.Number, (byte)Dirent.DT_DIR, 1))
-                    {
-                        return Errno.None;
-                    }
-
-                    _position = 1;
-                }
-
-                if (_position == 1)
-                {
-                    ulong parent = Path.Dentry.Parent?.Inode is GoferDirectory above ? above.Number : directory.Number;
-                    if (!sink.Add(".."u8, parent, (byte)Dirent.DT_DIR, First))
-                    {
-                        return Errno.None;
-                    }
-
-                    _position = First;
-                }
-
                 while (true)
                 {
                     if (_consumed == _entries.Length)
                     {
-                        Errno error = directory.Client.ReadDirectory(directory.Fid, _position - First, out _entries);
+                        Errno error = directory.Client.ReadDirectory(directory.Fid, _position, out _entries);
                         _consumed = 0;
                         if (error != Errno.None || _entries.Length == 0)
                         {
@@ -203,7 +180,7 @@ internal sealed class GoferDirectory(GoferSuperBlock super, uint fid, in StatBuf
 
                     WireReader reader = new(_entries.AsSpan(_consumed));
                     Qid qid = Qid.Read(ref reader);
-                    long next = unchecked((long)(reader.UInt64() + (ulong)First));
+                    long next = unchecked((long)reader.UInt64());
                     byte type = reader.UInt8();
                     ReadOnlySpan<byte> name = reader.String();
                     if (reader.Failed)
@@ -211,8 +188,10 @@ internal sealed class GoferDirectory(GoferSuperBlock super, uint fid, in StatBuf
                         return Errno.EIO;
                     }
 
-                    bool own = name.SequenceEqual("."u8) || name.SequenceEqual(".."u8);
-                    if (!own && !sink.Add(name, directory.Gofer.Number(directory.HostDevice, qid.Path), type, next))
+                    ulong number = name.SequenceEqual("."u8) ? directory.Number
+                        : name.SequenceEqual(".."u8) ? (Path.Dentry.Parent?.Inode as GoferDirectory ?? directory).Number
+                        : directory.Gofer.Number(directory.HostDevice, qid.Path);
+                    if (!sink.Add(name, number, type, next))
                     {
                         return Errno.None;
                     }

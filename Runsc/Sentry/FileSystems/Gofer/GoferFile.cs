@@ -33,7 +33,11 @@ internal sealed class GoferFile : GoferInode, IMappable, IPageSource
         _readFd = _writeFd = descriptor;
     }
 
-    public MappingIdentity Identity => _pages.Identity;
+    public MappingIdentity Identity
+    {
+        get => _pages.Identity;
+        set => _pages.Identity = value;
+    }
 
     /// <summary>Size now: our own count of a file that only we change, else the host's.</summary>
     private long Size
@@ -71,11 +75,6 @@ internal sealed class GoferFile : GoferInode, IMappable, IPageSource
             {
                 return error;
             }
-        }
-
-        if (_pages.Identity.Name.Length == 0)
-        {
-            _pages.Identity = new MappingIdentity(System.Text.Encoding.Latin1.GetString(path.Dentry.Name), Super.Device, Number);
         }
 
         file = new Description(this, path, flags);
@@ -380,6 +379,11 @@ internal sealed class GoferFile : GoferInode, IMappable, IPageSource
             if (!inode.Gofer.IsExclusive)
             {
                 _ = inode.GetStat(fresh: true, out _);
+            }
+
+            if (inode.Identity.Name.Length == 0)
+            {
+                inode.Identity = new MappingIdentity(Path.Dentry.PathInFileSystem(), inode.Super.Device, inode.Number);
             }
 
             inode.IncRef();

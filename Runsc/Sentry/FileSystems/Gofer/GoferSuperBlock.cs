@@ -112,7 +112,7 @@ internal sealed class GoferSuperBlock : SuperBlock
         }
     }
 
-    /// <summary>st_ino of a file: the host's, made different for files of other devices mounted inside the tree. Lock held by callers from inside: none needed outside.</summary>
+    /// <summary>st_ino of a file: the host's, made different for files of other devices mounted inside the tree. Takes the super block's lock, which its own methods may hold.</summary>
     public ulong Number(ulong device, ulong inode)
     {
         lock (_mu)

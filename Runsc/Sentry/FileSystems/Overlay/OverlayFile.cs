@@ -227,7 +227,13 @@ internal sealed class OverlayFile(OverlaySuperBlock super, Inode? upper, Inode? 
         {
             mappable = null;
             Errno error = GetReal(out RegularFileDescription real);
-            return error == Errno.None ? real.GetMappable(out mappable) : error;
+            error = error == Errno.None ? real.GetMappable(out mappable) : error;
+            if (mappable is not null && mappable.Identity.Device != inode.Super.Device)
+            {
+                mappable.Identity = new MappingIdentity(Path.Dentry.PathInFileSystem(), inode.Super.Device, inode.Number);
+            }
+
+            return error;
         }
 
         public override Errno Sync(bool dataOnly) => Errno.None;

@@ -94,7 +94,7 @@ internal sealed class TmpfsFile : TmpfsInode
         {
             if (inode._pages.Identity.Name.Length == 0)
             {
-                inode._pages.Identity = inode._pages.Identity with { Name = System.Text.Encoding.Latin1.GetString(Path.Dentry.Name) };
+                inode._pages.Identity = inode._pages.Identity with { Name = Path.Dentry.PathInFileSystem() };
             }
 
             inode._pages.IncRef();

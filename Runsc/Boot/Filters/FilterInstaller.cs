@@ -5,7 +5,7 @@ using Runsc.Linux;
 namespace Runsc.Boot.Filters;
 
 /// <summary>Installs a list of allowed calls, as the last step of a process's start.</summary>
-internal static class Filters
+internal static class FilterInstaller
 {
     /// <exception cref="RunscException">The kernel refuses the filter: the process must not go on without it.</exception>
     public static void Install(SeccompRules rules)

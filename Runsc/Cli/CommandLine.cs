@@ -1,0 +1,106 @@
+using System;
+using System.Collections.Generic;
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using System.IO;
+using System.Linq;
+using System.Reflection;
+using Runsc.Common;
+
+namespace Runsc.Cli;
+
+/// <summary>The command line: parse, run, and one line about what went wrong.</summary>
+internal static class CommandLine
+{
+    /// <summary>Version of the OCI runtime specification.</summary>
+    public const string SpecVersion = "1.2.0";
+
+    /// <summary>Status of every failure that is not the application's.</summary>
+    public const int Failure = 128;
+
+    private static readonly ParserConfiguration s_parsing = new() { EnablePosixBundling = false, ResponseFileTokenReplacer = null };
+
+    public static int Run(string[] arguments)
+    {
+        List<string> line = [];
+        RootCommand root = MakeRoot(() => line);
+        line = GoStyle.Normalize(root, arguments);
+        ParseResult result = root.Parse(line, s_parsing);
+        string? log = GlobalOptions.LogFile(result);
+        try
+        {
+            // Help, version and completion have actions of their own, and do not mind errors.
+            if (result.Errors.Count > 0 && result.Action is not (System.CommandLine.Help.HelpAction or VersionAction) && !IsSuggestion(arguments))
+            {
+                throw new RunscException(Describe(result, arguments));
+            }
+
+            return result.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        }
+        catch (RunscException error)
+        {
+            ErrorReport.Write(error.Message, log);
+            return error.ExitCode;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            ErrorReport.Write(error.Message, log);
+            return Failure;
+        }
+        catch (Exception error)
+        {
+            ErrorReport.Write($"internal error: {error}", log);
+            return Failure;
+        }
+    }
+
+    internal static RootCommand MakeRoot(Func<IReadOnlyList<string>> line)
+    {
+        RootCommand root = new("Runs OCI containers, each on an application kernel of its own.")
+        {
+            RunCommand.Make(), CreateCommand.Make(), LifecycleCommands.MakeStart(), StateCommands.MakeState(), LifecycleCommands.MakeKill(), LifecycleCommands.MakeDelete(),
+            StateCommands.MakeList(), StateCommands.MakePs(), ExecCommand.Make(line), LifecycleCommands.MakeWait(), LifecycleCommands.MakePause(), LifecycleCommands.MakeResume(),
+            SpecCommand.Make(), DoCommand.Make(), FeaturesCommand.Make(), CompletionCommand.Make(),
+        };
+        GlobalOptions.AddTo(root);
+        foreach (VersionOption version in root.Options.OfType<VersionOption>())
+        {
+            version.Action = new VersionAction();
+        }
+
+        return root;
+    }
+
+    private static bool IsSuggestion(string[] arguments) => arguments.Length > 0 && arguments[0].StartsWith("[suggest", StringComparison.Ordinal);
+
+    /// <summary>The first thing that is wrong, lower case and without a full stop.</summary>
+    private static string Describe(ParseResult result, string[] arguments)
+    {
+        if (result.CommandResult.Command is RootCommand && result.UnmatchedTokens.Count == 0 && !arguments.Any(word => !word.StartsWith('-')))
+        {
+            return "a command is needed (runsc --help lists them)";
+        }
+
+        if (result.UnmatchedTokens.Count > 0)
+        {
+            string unknown = result.UnmatchedTokens[0];
+            string where = result.CommandResult.Command is RootCommand ? "" : $"{result.CommandResult.Command.Name}: ";
+            return unknown.StartsWith('-') ? $"{where}unknown flag {unknown}" : where.Length == 0 ? $"unknown command \"{unknown}\"" : $"{where}unexpected argument \"{unknown}\"";
+        }
+
+        string text = result.Errors[0].Message.Trim().TrimEnd('.');
+        string command = result.CommandResult.Command is RootCommand ? "" : $"{result.CommandResult.Command.Name}: ";
+        return command + char.ToLowerInvariant(text[0]) + text[1..];
+    }
+
+    private sealed class VersionAction : SynchronousCommandLineAction
+    {
+        public override int Invoke(ParseResult parseResult)
+        {
+            string version = Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+            Console.Out.WriteLine($"runsc version {version}");
+            Console.Out.WriteLine($"spec: {SpecVersion}");
+            return 0;
+        }
+    }
+}

@@ -1,0 +1,245 @@
+using System;
+using System.Collections.Generic;
+using System.CommandLine;
+using System.Globalization;
+using System.IO;
+using System.Text;
+using Runsc.Common;
+using Runsc.Container;
+using Runsc.Container.Console;
+using Runsc.Control;
+using Runsc.Host.Processes;
+using Runsc.Host.Syscalls;
+using Runsc.Linux;
+using Runsc.Oci;
+
+namespace Runsc.Cli;
+
+/// <summary>
+/// exec: another process in a running container. Detached, this command starts itself again as an agent that stays until the process has ended:
+/// its process id is what --pid-file gets and its exit status is the process's, which is what callers wait for.
+/// </summary>
+internal static class ExecCommand
+{
+    private static readonly Argument<string> s_id = Commands.Id();
+    private static readonly Argument<string[]> s_words = new("COMMAND") { Description = "program and its arguments", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Option<string> s_process = new("--process", "-p") { Description = "file with the OCI process in JSON, instead of a command", HelpName = "FILE" };
+    private static readonly Option<string> s_cwd = new("--cwd") { Description = "working directory", HelpName = "DIR" };
+    private static readonly Option<string[]> s_env = new("--env", "-e") { Description = "NAME=VALUE; may be given again", HelpName = "NAME=VALUE" };
+    private static readonly Option<string> s_user = new("--user", "-u") { Description = "user and group by number", HelpName = "UID[:GID]" };
+    private static readonly Option<string[]> s_groups = new("--additional-gids", "-g") { Description = "another group by number; may be given again", HelpName = "GID" };
+    private static readonly Option<string[]> s_caps = new("--cap", "-c") { Description = "another capability; may be given again", HelpName = "CAP_NAME" };
+    private static readonly Option<bool> s_tty = new("--tty", "-t") { Description = "give the process a terminal" };
+    private static readonly Option<bool> s_noNewPrivs = new("--no-new-privs") { Description = "the process gains no rights by execve" };
+    private static readonly Option<bool> s_detach = Commands.Detach();
+    private static readonly Option<string> s_pidFile = Commands.PidFile();
+    private static readonly Option<string> s_internalPidFile = new("--internal-pid-file") { Description = "file for the process id inside", HelpName = "FILE" };
+    private static readonly Option<string> s_console = Commands.ConsoleSocket();
+    private static readonly Option<int> s_preserve = Commands.PreserveFds();
+
+    /// <summary>Given to the agent: a pipe for one line, empty when the process runs, else why not.</summary>
+    private static readonly Option<int?> s_agent = new("--agent-fd") { Hidden = true };
+
+    public static Command Make(Func<IReadOnlyList<string>> commandLine)
+    {
+        Command command = new("exec", "run another process in a container")
+        {
+            s_id, s_words, s_process, s_cwd, s_env, s_user, s_groups, s_caps, s_tty, s_noNewPrivs, s_detach, s_pidFile, s_internalPidFile, s_console, s_preserve, s_agent,
+        };
+        Commands.AddIgnored(command, ["--ignore-paused"], ["--process-label", "--apparmor", "--cgroup"]);
+        command.SetAction(result => result.GetValue(s_agent) is int pipe ? RunAgent(result, pipe)
+            : result.GetValue(s_detach) ? Detach(result, commandLine())
+            : Attached(result, null));
+        return command;
+    }
+
+    /// <summary>Starts the process and waits for it.</summary>
+    private static int Attached(ParseResult result, Action? started)
+    {
+        ContainerManager manager = Commands.Manager(result);
+        ContainerState state = manager.States.Load(result.GetRequiredValue(s_id));
+        ExecRequest request = Describe(result, state, out ConsoleSize? size);
+        string? socket = result.GetValue(s_console);
+        if (started is not null && request.Terminal && socket is null)
+        {
+            throw new RunscException("a detached process with a terminal needs --console-socket");
+        }
+
+        List<int> descriptors = Commands.OwnDescriptors(result.GetValue(s_preserve));
+        using ConsolePair? console = request.Terminal ? new ConsolePair(size) : null;
+        if (console is not null)
+        {
+            descriptors[0] = descriptors[1] = descriptors[2] = console.Replica;
+        }
+
+        int process = manager.Execute(state.Id, request, [.. descriptors]);
+        console?.CloseReplica();
+        if (console is not null && socket is not null)
+        {
+            console.SendTo(socket);
+        }
+
+        if (result.GetValue(s_internalPidFile) is string file)
+        {
+            WriteNumber(file, process);
+        }
+
+        started?.Invoke();
+        using SignalForwarder? forwarder = started is null ? new SignalForwarder(signal => manager.Kill(state.Id, signal, process, all: false)) : null;
+        using TerminalRelay? relay = console is not null && socket is null ? new TerminalRelay(console.Master, _ => { }) : null;
+        return manager.WaitForProcess(state.Id, process);
+    }
+
+    /// <summary>The agent of a detached exec: says when the process runs, then stays with it.</summary>
+    private static int RunAgent(ParseResult result, int pipe)
+    {
+        _ = HostFile.SetCloseOnExec(pipe, true);
+        _ = HostProcess.NewSession();
+        try
+        {
+            return Attached(result, () => Tell("\n"));
+        }
+        catch (RunscException error)
+        {
+            Tell(error.Message.ReplaceLineEndings(" ") + "\n");
+            return error.ExitCode;
+        }
+
+        void Tell(string line)
+        {
+            _ = HostFile.Write(pipe, Encoding.UTF8.GetBytes(line));
+            _ = HostFile.Close(pipe);
+        }
+    }
+
+    private static int Detach(ParseResult result, IReadOnlyList<string> commandLine)
+    {
+        if (HostFile.Pipe(out int read, out int write) < 0)
+        {
+            throw new RunscException("cannot make a pipe");
+        }
+
+        int program = HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/exe\0"u8, Fcntl.O_RDONLY);
+        _ = HostFile.SetCloseOnExec(write, false);
+        List<string> arguments = ["runsc-exec"], environment = [];
+        foreach (string word in commandLine)
+        {
+            arguments.Add(word);
+            if (word == "exec" && !arguments.Contains("--agent-fd"))
+            {
+                arguments.Add("--agent-fd");
+                arguments.Add(write.ToString(CultureInfo.InvariantCulture));
+            }
+        }
+
+        foreach (System.Collections.DictionaryEntry variable in Environment.GetEnvironmentVariables())
+        {
+            environment.Add($"{variable.Key}={variable.Value}");
+        }
+
+        int agent = HostProcess.Start(program, arguments, environment, 0);
+        _ = HostFile.Close(write);
+        _ = HostFile.Close(program);
+        if (agent < 0)
+        {
+            throw new RunscException($"cannot start the agent of the process: errno {-agent}");
+        }
+
+        string line = ReadLine(read);
+        _ = HostFile.Close(read);
+        if (line != "\n")
+        {
+            _ = HostProcess.Wait(agent, out _);
+            throw new RunscException(line.Length == 0 ? "the agent of the process has ended at its start" : line.TrimEnd('\n'));
+        }
+
+        if (result.GetValue(s_pidFile) is string file)
+        {
+            WriteNumber(file, agent);
+        }
+
+        return 0;
+    }
+
+    private static string ReadLine(int pipe)
+    {
+        byte[] buffer = new byte[4096];
+        int length = 0;
+        while (length < buffer.Length)
+        {
+            long n = HostFile.Read(pipe, buffer.AsSpan(length));
+            if (n <= 0 && n != -(long)Errno.EINTR)
+            {
+                break;
+            }
+
+            length += (int)Math.Max(n, 0);
+        }
+
+        return Encoding.UTF8.GetString(buffer, 0, length);
+    }
+
+    private static void WriteNumber(string path, int number)
+    {
+        try
+        {
+            File.WriteAllText(path, number.ToString(CultureInfo.InvariantCulture));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new RunscException($"cannot write {path}: {error.Message}");
+        }
+    }
+
+    /// <summary>The process: from --process, or the container's own with the command's changes.</summary>
+    private static ExecRequest Describe(ParseResult result, ContainerState state, out ConsoleSize? size)
+    {
+        string[] words = result.GetValue(s_words) ?? [];
+        ProcessSpec process;
+        if (result.GetValue(s_process) is string file)
+        {
+            process = SpecLoader.LoadProcess(file);
+        }
+        else
+        {
+            process = SpecLoader.LoadBundle(state.Bundle).Process!;
+            process.Args = words.Length > 0 ? [.. words] : throw new RunscException("exec: a command or --process is needed");
+            process.Terminal = result.GetValue(s_tty);
+            process.NoNewPrivileges |= result.GetValue(s_noNewPrivs);
+            process.Cwd = result.GetValue(s_cwd) ?? process.Cwd;
+            process.Env = [.. process.Env ?? [], .. result.GetValue(s_env) ?? []];
+        }
+
+        UserSpec user = process.User ?? new UserSpec();
+        if (result.GetValue(s_user) is string given)
+        {
+            string[] parts = given.Split(':');
+            user.Uid = Number("--user", parts[0]);
+            user.Gid = parts.Length > 1 ? Number("--user", parts[1]) : user.Gid;
+        }
+
+        List<uint> groups = [.. user.AdditionalGids ?? []];
+        foreach (string group in result.GetValue(s_groups) ?? [])
+        {
+            groups.Add(Number("--additional-gids", group));
+        }
+
+        size = process.ConsoleSize;
+        return new ExecRequest
+        {
+            Arguments = process.Args!,
+            Environment = process.Env ?? [],
+            WorkingDirectory = process.Cwd ?? "/",
+            Uid = user.Uid,
+            Gid = user.Gid,
+            Groups = groups,
+            Umask = user.Umask ?? 0x12,
+            Capabilities = CapabilityNames.ToMask(process.Capabilities?.Permitted, "process.capabilities") | CapabilityNames.ToMask([.. result.GetValue(s_caps) ?? []], "--cap"),
+            NoNewPrivileges = process.NoNewPrivileges,
+            Terminal = process.Terminal,
+        };
+    }
+
+    private static uint Number(string flag, string text) =>
+        uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint number) ? number : throw new RunscException($"{flag}: \"{text}\" is not a number");
+}

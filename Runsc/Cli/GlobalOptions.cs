@@ -1,0 +1,99 @@
+using System;
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.IO;
+using Runsc.Common;
+using Runsc.Config;
+
+namespace Runsc.Cli;
+
+/// <summary>Flags before the command. Those that are not given come from the configuration file, then from the defaults.</summary>
+internal static class GlobalOptions
+{
+    private static readonly Option<string> s_config = new("--config") { Description = $"configuration file in TOML (default {RunscConfig.DefaultFile})", HelpName = "FILE" };
+
+    private static readonly Option<string> s_log = Text("--log", "file to which errors are appended, a line of JSON each", "FILE");
+
+    private static readonly Option[] s_settings =
+    [
+        Text("--root", "directory for the state of containers", "DIR"),
+        s_log,
+        Words("--log-format", "format of the log", "text", "json"),
+        Switch("--debug", "log what the sandbox does"),
+        Text("--debug-log", "file for debug lines, or directory if it ends with a slash; %ID% and %COMMAND% are replaced", "PATH"),
+        Switch("--strace", "log the application's system calls"),
+        Text("--strace-syscalls", "only these calls, with commas between", "NAMES"),
+        Words("--platform", "how application code is run", "kvm"),
+        Words("--network", "network of the container", "none", "sandbox", "host"),
+        Words("--file-access", "who else changes the root's files: nobody, or others on the host", "exclusive", "shared"),
+        Words("--overlay2", "where changes of files go", "none", "root:memory", "all:memory", "root:self", "all:self"),
+        Switch("--ignore-cgroups", "do not use control groups"),
+        Switch("--rootless", "for users other than root"),
+    ];
+
+    /// <summary>What runc's callers pass and has no meaning here.</summary>
+    private static readonly Option[] s_ignored = [Switch("--systemd-cgroup", "accepted and ignored")];
+
+    public static void AddTo(RootCommand root)
+    {
+        root.Add(s_config);
+        foreach (Option option in s_settings)
+        {
+            root.Add(option);
+        }
+
+        foreach (Option option in s_ignored)
+        {
+            option.Hidden = true;
+            root.Add(option);
+        }
+    }
+
+    /// <summary>The file of --log, also when the rest of the line is wrong.</summary>
+    public static string? LogFile(ParseResult result)
+    {
+        OptionResult? log = result.GetResult(s_log);
+        return log is { Tokens.Count: 1 } ? log.Tokens[0].Value : null;
+    }
+
+    /// <exception cref="RunscException">A value is not one, or the file cannot be read.</exception>
+    public static RunscConfig Read(ParseResult result)
+    {
+        RunscConfig config = new() { Root = DefaultRoot() };
+        string? file = result.GetValue(s_config);
+        foreach ((string name, string value) in RunscConfig.ReadFile(file))
+        {
+            ConfigValues.Set(config, name, value, file ?? RunscConfig.DefaultFile);
+        }
+
+        foreach (Option option in s_settings)
+        {
+            if (result.GetResult(option) is { Tokens.Count: > 0 } given)
+            {
+                ConfigValues.Set(config, option.Name[2..], given.Tokens[^1].Value, "");
+            }
+        }
+
+        config.Root = Path.GetFullPath(config.Root);
+        config.Check();
+        return config;
+    }
+
+    private static string DefaultRoot()
+    {
+        string? own = Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR");
+        return string.IsNullOrEmpty(own) || Environment.IsPrivilegedProcess ? new RunscConfig().Root : Path.Combine(own, "runsc");
+    }
+
+    private static Option<string> Text(string name, string description, string help) => new(name) { Description = description, HelpName = help };
+
+    private static Option<bool> Switch(string name, string description) => new(name) { Description = description };
+
+    // The values are checked with the file's; here they serve help and completion.
+    private static Option<string> Words(string name, string description, params string[] words)
+    {
+        Option<string> option = new(name) { Description = description, HelpName = string.Join('|', words) };
+        option.CompletionSources.Add(words);
+        return option;
+    }
+}
