@@ -28,6 +28,9 @@ internal static class Stage
         StartInfo info = ReadInfo(infoFd);
         try
         {
+            // Signals of the caller's terminal are the caller's to pass on.
+            _ = HostProcess.NewSession();
+            LeaveStandardDescriptors(stage, info);
             if (stage == "gofer")
             {
                 OpenTrees(info);
@@ -75,6 +78,27 @@ internal static class Stage
         {
             throw new RunscException("the start information cannot be written");
         }
+    }
+
+    /// <summary>
+    /// The caller's standard descriptors are the container's, and end with it: whoever reads its output waits for the last copy to be closed.
+    /// Standard error remains for a message of the Sentry's about its own end.
+    /// </summary>
+    private static void LeaveStandardDescriptors(string stage, StartInfo info)
+    {
+        int nothing = HostFile.OpenAt(Fcntl.AT_FDCWD, "/dev/null\0"u8, Fcntl.O_RDWR);
+        if (nothing < 0)
+        {
+            throw new RunscException($"cannot open /dev/null: errno {-nothing}");
+        }
+
+        for (int fd = 0; fd < (stage == "gofer" ? 3 : 2); fd++)
+        {
+            int source = fd == 2 && info.LogFd >= 0 ? info.LogFd : nothing;
+            _ = HostFile.Syscall(SysNo.dup3, source, fd);
+        }
+
+        _ = HostFile.Close(nothing);
     }
 
     private static void OpenTrees(StartInfo info)

@@ -24,15 +24,16 @@ internal static class CommandLine
     {
         List<string> line = [];
         RootCommand root = MakeRoot(() => line);
-        line = GoStyle.Normalize(root, arguments);
-        ParseResult result = root.Parse(line, s_parsing);
-        string? log = GlobalOptions.LogFile(result);
+        string? log = GlobalOptions.LogFile(arguments);
         try
         {
+            line = GoStyle.Normalize(root, arguments);
+            ParseResult result = root.Parse(line, s_parsing);
+
             // Help, version and completion have actions of their own, and do not mind errors.
             if (result.Errors.Count > 0 && result.Action is not (System.CommandLine.Help.HelpAction or VersionAction) && !IsSuggestion(arguments))
             {
-                throw new RunscException(Describe(result, arguments));
+                throw new RunscException(Describe(result));
             }
 
             return result.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
@@ -74,23 +75,29 @@ internal static class CommandLine
     private static bool IsSuggestion(string[] arguments) => arguments.Length > 0 && arguments[0].StartsWith("[suggest", StringComparison.Ordinal);
 
     /// <summary>The first thing that is wrong, lower case and without a full stop.</summary>
-    private static string Describe(ParseResult result, string[] arguments)
+    private static string Describe(ParseResult result)
     {
-        if (result.CommandResult.Command is RootCommand && result.UnmatchedTokens.Count == 0 && !arguments.Any(word => !word.StartsWith('-')))
+        Command command = result.CommandResult.Command;
+        if (command is RootCommand)
         {
-            return "a command is needed (runsc --help lists them)";
+            return result.UnmatchedTokens.Count > 0 ? $"unknown command \"{result.UnmatchedTokens[0]}\"" : "a command is needed (runsc --help lists them)";
         }
 
         if (result.UnmatchedTokens.Count > 0)
         {
-            string unknown = result.UnmatchedTokens[0];
-            string where = result.CommandResult.Command is RootCommand ? "" : $"{result.CommandResult.Command.Name}: ";
-            return unknown.StartsWith('-') ? $"{where}unknown flag {unknown}" : where.Length == 0 ? $"unknown command \"{unknown}\"" : $"{where}unexpected argument \"{unknown}\"";
+            return $"{command.Name}: unexpected argument \"{result.UnmatchedTokens[0]}\"";
+        }
+
+        foreach (Argument argument in command.Arguments)
+        {
+            if (argument.Arity.MinimumNumberOfValues > (result.GetResult(argument)?.Tokens.Count ?? 0))
+            {
+                return $"{command.Name}: {argument.Name} is missing";
+            }
         }
 
         string text = result.Errors[0].Message.Trim().TrimEnd('.');
-        string command = result.CommandResult.Command is RootCommand ? "" : $"{result.CommandResult.Command.Name}: ";
-        return command + char.ToLowerInvariant(text[0]) + text[1..];
+        return $"{command.Name}: {char.ToLowerInvariant(text[0])}{text[1..]}";
     }
 
     private sealed class VersionAction : SynchronousCommandLineAction

@@ -1,6 +1,6 @@
 using System;
+using System.Collections.Generic;
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.IO;
 using Runsc.Common;
 using Runsc.Config;
@@ -12,12 +12,10 @@ internal static class GlobalOptions
 {
     private static readonly Option<string> s_config = new("--config") { Description = $"configuration file in TOML (default {RunscConfig.DefaultFile})", HelpName = "FILE" };
 
-    private static readonly Option<string> s_log = Text("--log", "file to which errors are appended, a line of JSON each", "FILE");
-
     private static readonly Option[] s_settings =
     [
         Text("--root", "directory for the state of containers", "DIR"),
-        s_log,
+        Text("--log", "file to which errors are appended, a line of JSON each", "FILE"),
         Words("--log-format", "format of the log", "text", "json"),
         Switch("--debug", "log what the sandbox does"),
         Text("--debug-log", "file for debug lines, or directory if it ends with a slash; %ID% and %COMMAND% are replaced", "PATH"),
@@ -50,10 +48,27 @@ internal static class GlobalOptions
     }
 
     /// <summary>The file of --log, also when the rest of the line is wrong.</summary>
-    public static string? LogFile(ParseResult result)
+    public static string? LogFile(IReadOnlyList<string> arguments)
     {
-        OptionResult? log = result.GetResult(s_log);
-        return log is { Tokens.Count: 1 } ? log.Tokens[0].Value : null;
+        for (int i = 0; i < arguments.Count && arguments[i].StartsWith('-'); i++)
+        {
+            string flag = arguments[i].TrimStart('-');
+            if (flag.StartsWith("log=", StringComparison.Ordinal))
+            {
+                return flag[4..];
+            }
+
+            if (flag == "log" && i + 1 < arguments.Count)
+            {
+                return arguments[i + 1];
+            }
+
+            // A flag without an equals sign takes the next word, unless it is a switch.
+            bool takesNext = !flag.Contains('=', StringComparison.Ordinal) && Array.Exists(s_settings, option => option.Name[2..] == flag && option.ValueType != typeof(bool));
+            i += takesNext || flag == "config" ? 1 : 0;
+        }
+
+        return null;
     }
 
     /// <exception cref="RunscException">A value is not one, or the file cannot be read.</exception>

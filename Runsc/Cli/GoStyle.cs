@@ -1,7 +1,9 @@
 using System;
 using System.Collections.Generic;
 using System.CommandLine;
+using System.Globalization;
 using System.Linq;
+using Runsc.Common;
 
 namespace Runsc.Cli;
 
@@ -11,6 +13,7 @@ namespace Runsc.Cli;
 /// </summary>
 internal static class GoStyle
 {
+    /// <exception cref="RunscException">A flag is unknown, lacks its value, or has one that is not of its kind.</exception>
     public static List<string> Normalize(RootCommand root, IReadOnlyList<string> arguments)
     {
         List<string> result = [];
@@ -60,30 +63,44 @@ internal static class GoStyle
         _ => null,
     };
 
-    /// <summary>A flag as one word, its value behind an equals sign; unknown ones stay for the parser to refuse.</summary>
+    /// <summary>A flag as one word, its value behind an equals sign.</summary>
     private static string Flag(Command command, IReadOnlyList<string> arguments, ref int i)
     {
         string word = arguments[i];
         int equals = word.IndexOf('=', StringComparison.Ordinal);
         string name = equals < 0 ? word : word[..equals];
         Option? option = Find(command, name) ?? (name.StartsWith("--", StringComparison.Ordinal) ? null : Find(command, "-" + name));
+        string where = command is RootCommand ? "" : $"{command.Name}: ";
         if (option is null)
         {
-            return word;
+            throw new RunscException($"{where}unknown flag {name}");
         }
 
-        if (equals >= 0)
+        if (option.Action is not null)
         {
-            return option.Name + word[equals..];
+            // Help and version.
+            return option.Name;
         }
 
-        if (option.ValueType == typeof(bool))
+        bool isSwitch = option.ValueType == typeof(bool);
+        if (equals < 0 && !isSwitch && i + 1 == arguments.Count)
         {
-            // Help and version are actions, not switches with a value.
-            return option.Action is null ? option.Name + "=true" : option.Name;
+            throw new RunscException($"{where}{option.Name} needs a value");
         }
 
-        return option.Arity.MaximumNumberOfValues > 0 && i + 1 < arguments.Count ? $"{option.Name}={arguments[++i]}" : option.Name;
+        string value = equals >= 0 ? word[(equals + 1)..] : isSwitch ? "true" : arguments[++i];
+        if (isSwitch && value is not ("true" or "false" or "1" or "0"))
+        {
+            throw new RunscException($"{where}{option.Name}: \"{value}\" is not true or false");
+        }
+
+        value = isSwitch ? value is "true" or "1" ? "true" : "false" : value;
+        if (option.ValueType == typeof(int) && !int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _))
+        {
+            throw new RunscException($"{where}{option.Name}: \"{value}\" is not a number");
+        }
+
+        return $"{option.Name}={value}";
     }
 
     private static Option? Find(Command command, string name) =>
