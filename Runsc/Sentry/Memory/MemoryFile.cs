@@ -19,14 +19,16 @@ internal sealed unsafe class MemoryFile : IMemorySource
 
     private const ulong ChunkSize = IMemorySource.ChunkSize;
     private const int PagesPerChunk = (int)(ChunkSize / PageSize);
+    private const long OnePin = (1L << 32) + 1;
 
     private readonly Lock _mu = new();
     private readonly int _fd;
     private readonly int _maxChunks;
     private readonly byte*[] _chunks;
 
-    // One count for each page; changed by Interlocked. Written under _mu when a chunk is added.
-    private readonly int[][] _references;
+    // One word for each page, changed by Interlocked: references in the low half, and in the high half how many of them are pins.
+    // Written under _mu when a chunk is added.
+    private readonly long[][] _references;
 
     // Guarded by _mu: free extents by start, and the same by length.
     private readonly SortedDictionary<ulong, ulong> _freeByStart = [];
@@ -45,7 +47,7 @@ internal sealed unsafe class MemoryFile : IMemorySource
         _onGrow = onGrow;
         _maxChunks = (int)((limit + ChunkSize - 1) / ChunkSize);
         _chunks = new byte*[_maxChunks];
-        _references = new int[_maxChunks][];
+        _references = new long[_maxChunks][];
         _fd = HostMemory.CreateFile("runsc-memory\0"u8, Mman.MFD_CLOEXEC);
         if (_fd < 0)
         {
@@ -81,7 +83,7 @@ internal sealed unsafe class MemoryFile : IMemorySource
                 {
                     TakeLocked(start, size, length);
                     offset = start;
-                    int[] counts = _references[(int)(start / ChunkSize)];
+                    long[] counts = _references[(int)(start / ChunkSize)];
                     int first = (int)(start % ChunkSize / PageSize);
                     counts.AsSpan(first, (int)(length / PageSize)).Fill(1);
                     _usedPages += (long)(length / PageSize);
@@ -98,14 +100,19 @@ internal sealed unsafe class MemoryFile : IMemorySource
     }
 
     /// <summary>One more reference on each page.</summary>
-    public void IncRef(ulong offset, ulong length)
+    public void IncRef(ulong offset, ulong length) => Hold(offset, length, 1);
+
+    /// <summary>As <see cref="IncRef"/>, for an access of the kernel's to memory that stays its owner's: <see cref="IsSole"/> does not count it.</summary>
+    public void Pin(ulong offset, ulong length) => Hold(offset, length, OnePin);
+
+    private void Hold(ulong offset, ulong length, long by)
     {
-        int[] counts = _references[(int)(offset / ChunkSize)];
+        long[] counts = _references[(int)(offset / ChunkSize)];
         int first = (int)(offset % ChunkSize / PageSize);
         int end = first + (int)(length / PageSize);
         for (int i = first; i < end; i++)
         {
-            if (Interlocked.Increment(ref counts[i]) <= 1)
+            if ((int)Interlocked.Add(ref counts[i], by) <= 1)
             {
                 Invariant.Fail("reference on a free page of the memory file");
             }
@@ -113,15 +120,20 @@ internal sealed unsafe class MemoryFile : IMemorySource
     }
 
     /// <summary>Gives one reference on each page back; pages that lose their last are freed.</summary>
-    public void DecRef(ulong offset, ulong length)
+    public void DecRef(ulong offset, ulong length) => Drop(offset, length, 1);
+
+    /// <summary>Gives back what <see cref="Pin"/> took.</summary>
+    public void Unpin(ulong offset, ulong length) => Drop(offset, length, OnePin);
+
+    private void Drop(ulong offset, ulong length, long by)
     {
-        int[] counts = _references[(int)(offset / ChunkSize)];
+        long[] counts = _references[(int)(offset / ChunkSize)];
         int first = (int)(offset % ChunkSize / PageSize);
         int end = first + (int)(length / PageSize);
         int run = -1;
         for (int i = first; i < end; i++)
         {
-            int left = Interlocked.Decrement(ref counts[i]);
+            long left = Interlocked.Add(ref counts[i], -by);
             if (left < 0)
             {
                 Invariant.Fail("page reference count below zero");
@@ -144,8 +156,17 @@ internal sealed unsafe class MemoryFile : IMemorySource
         }
     }
 
-    /// <summary>Is the caller the only holder of the page? Meaningful only while nobody else can take a reference.</summary>
-    public bool IsSole(ulong offset) => Volatile.Read(ref _references[(int)(offset / ChunkSize)][(int)(offset % ChunkSize / PageSize)]) == 1;
+    /// <summary>Is the caller the only holder of the page, pins aside? Meaningful only while nobody else can take a reference.</summary>
+    public bool IsSole(ulong offset)
+    {
+        long word = Word(offset);
+        return (int)word - (int)(word >> 32) == 1;
+    }
+
+    /// <summary>Is an access of the kernel's to the page under way?</summary>
+    public bool IsPinned(ulong offset) => Word(offset) >> 32 != 0;
+
+    private long Word(ulong offset) => Volatile.Read(ref _references[(int)(offset / ChunkSize)][(int)(offset % ChunkSize / PageSize)]);
 
     private void Free(ulong start, ulong length)
     {
@@ -207,7 +228,7 @@ internal sealed unsafe class MemoryFile : IMemorySource
         }
 
         _chunks[_chunkCount] = (byte*)address;
-        _references[_chunkCount] = new int[PagesPerChunk];
+        _references[_chunkCount] = new long[PagesPerChunk];
         _onGrow(offset, address, ChunkSize);
         Volatile.Write(ref _chunkCount, _chunkCount + 1);
         PutLocked(offset, ChunkSize);

@@ -98,7 +98,7 @@ internal sealed unsafe partial class MemoryManager
             }
 
             ulong first = offset & ~(PageSize - 1);
-            _file.IncRef(first, PageUp(offset + (ulong)step) - first);
+            _file.Pin(first, PageUp(offset + (ulong)step) - first);
             pinned = new PinnedMemory(pointer, step, offset);
             return Errno.None;
         }
@@ -107,7 +107,7 @@ internal sealed unsafe partial class MemoryManager
     public void Unpin(in PinnedMemory pinned)
     {
         ulong first = pinned.FileOffset & ~(PageSize - 1);
-        _file.DecRef(first, PageUp(pinned.FileOffset + (ulong)pinned.Length) - first);
+        _file.Unpin(first, PageUp(pinned.FileOffset + (ulong)pinned.Length) - first);
     }
 
     /// <summary>A value of the application's: all of it, or EFAULT.</summary>

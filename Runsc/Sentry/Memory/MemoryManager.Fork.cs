@@ -1,3 +1,4 @@
+using Runsc.Linux;
 using Runsc.Platform;
 
 namespace Runsc.Sentry.Memory;
@@ -57,7 +58,18 @@ internal sealed partial class MemoryManager
         ulong address = vma.Start, first = 0, last = 0;
         while (_pages.TryNext(ref address, vma.End, out ulong entry))
         {
-            _file.IncRef(PageMap.OffsetOf(entry), PageSize);
+            ulong offset = PageMap.OffsetOf(entry);
+
+            // A page that the host is writing into for the parent must stay the parent's: the child gets its copy at once.
+            if ((entry & PageMap.Private) != 0 && _file.IsPinned(offset) && _file.Allocate(PageSize, out ulong copy) == Errno.None)
+            {
+                _file.Span(offset, (int)PageSize).CopyTo(_file.Span(copy, (int)PageSize));
+                child._pages.Set(address, copy | PageMap.Present | PageMap.Private);
+                address += PageSize;
+                continue;
+            }
+
+            _file.IncRef(offset, PageSize);
             child._pages.Set(address, entry);
             if ((entry & PageMap.Private) != 0)
             {

@@ -85,10 +85,15 @@ internal sealed partial class MemoryManager
         const int known = Mman.MREMAP_MAYMOVE | Mman.MREMAP_FIXED | Mman.MREMAP_DONTUNMAP;
         bool fixedPlace = (flags & Mman.MREMAP_FIXED) != 0, keep = (flags & Mman.MREMAP_DONTUNMAP) != 0;
         ulong oldSize = PageUp(oldLength), newSize = PageUp(newLength);
-        if ((flags & ~known) != 0 || oldAddress % PageSize != 0 || newSize == 0 || newSize > _limit
+        if ((flags & ~known) != 0 || oldAddress % PageSize != 0 || oldAddress > _limit || newSize == 0 || newSize > _limit
             || ((fixedPlace || keep) && (flags & Mman.MREMAP_MAYMOVE) == 0) || (keep && oldSize != newSize))
         {
             return Errno.EINVAL;
+        }
+
+        if ((oldSize == 0 && oldLength != 0) || oldSize > _limit)
+        {
+            return Errno.EFAULT;
         }
 
         if (fixedPlace && (wanted % PageSize != 0 || wanted > _limit - newSize || (wanted < oldAddress + oldSize && oldAddress < wanted + newSize)))
@@ -110,7 +115,7 @@ internal sealed partial class MemoryManager
                 return vma.Shared && (flags & Mman.MREMAP_MAYMOVE) != 0 ? CopyMappingLocked(vma, oldAddress, newSize, fixedPlace, wanted, out address) : Errno.EINVAL;
             }
 
-            if (oldAddress + oldSize > vma.End)
+            if (oldSize > vma.End - oldAddress)
             {
                 return Errno.EFAULT;
             }

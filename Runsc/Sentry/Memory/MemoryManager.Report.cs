@@ -77,24 +77,20 @@ internal sealed partial class MemoryManager
             ulong end = address + size, at = address;
             _vmas.SplitAt(address);
             _vmas.SplitAt(end);
-            for (int i = _vmas.IndexAfter(address); i < _vmas.Count && _vmas[i].Start < end; i++)
+            Errno error = Errno.None;
+            for (int i = _vmas.IndexAfter(address); i < _vmas.Count && _vmas[i].Start < end && error == Errno.None; i++)
             {
                 Vma vma = _vmas[i];
-                if (vma.Start > at)
+                error = vma.Start > at ? Errno.ENOMEM : vma.Mappable is not null && vma.IsPrivate ? Errno.EBADF : Errno.None;
+                if (error == Errno.None)
                 {
-                    return Errno.ENOMEM;
+                    vma.Name = name is null ? null : $"[anon:{name}]";
+                    at = vma.End;
                 }
-
-                if (vma.Mappable is not null && vma.IsPrivate)
-                {
-                    return Errno.EBADF;
-                }
-
-                vma.Name = name is null ? null : $"[anon:{name}]";
-                at = vma.End;
             }
 
-            return at < end ? Errno.ENOMEM : Errno.None;
+            _vmas.Merge(address, end);
+            return error == Errno.None && at < end ? Errno.ENOMEM : error;
         }
     }
 }

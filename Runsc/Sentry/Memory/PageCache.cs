@@ -290,7 +290,8 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
             ulong page;
             lock (_mu)
             {
-                Errno error = GetPageLocked(at / PageSize, fill: step < (int)PageSize, out page);
+                // A page that the file has is read even if all of it is to be written: the copy below may fail half-way.
+                Errno error = GetPageLocked(at / PageSize, fill: step < (int)PageSize || at < _size, out page);
                 if (error != Errno.None)
                 {
                     return done > 0 ? done : -(long)error;
@@ -401,18 +402,31 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
         }
     }
 
-    /// <summary>fallocate(2): makes sure of pages for the range. ENOSPC, ENOMEM.</summary>
+    /// <summary>fallocate(2) for a file in memory: makes sure of pages for the range, all or none. ENOSPC, ENOMEM.</summary>
     public Errno Reserve(ulong offset, ulong length)
     {
-        for (ulong page = offset / PageSize; page * PageSize < offset + length; page++)
+        List<ulong> added = [];
+        lock (_mu)
         {
-            lock (_mu)
+            for (ulong page = offset / PageSize; page * PageSize < offset + length; page++)
             {
+                if (_pages.ContainsKey(page))
+                {
+                    continue;
+                }
+
                 Errno error = GetPageLocked(page, fill: true, out _);
                 if (error != Errno.None)
                 {
+                    foreach (ulong number in added)
+                    {
+                        DropLocked(number, number + 1);
+                    }
+
                     return error;
                 }
+
+                added.Add(page);
             }
         }
 
@@ -429,15 +443,25 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
                 return -(long)Errno.ENXIO;
             }
 
-            for (ulong page = offset / PageSize; page * PageSize < _size; page++)
+            // By the pages that there are: a file may be one great hole.
+            ulong first = offset / PageSize, found = ulong.MaxValue;
+            if (data)
             {
-                if (_pages.ContainsKey(page) == data)
+                foreach (ulong page in _pages.Keys)
                 {
-                    return (long)Math.Max(page * PageSize, offset);
+                    found = page >= first ? Math.Min(found, page) : found;
                 }
+
+                return found == ulong.MaxValue || found * PageSize >= _size ? -(long)Errno.ENXIO : (long)Math.Max(found * PageSize, offset);
             }
 
-            return data ? -(long)Errno.ENXIO : (long)_size;
+            found = first;
+            while (_pages.ContainsKey(found))
+            {
+                found++;
+            }
+
+            return (long)Math.Min(Math.Max(found * PageSize, offset), _size);
         }
     }
 

@@ -157,36 +157,77 @@ internal sealed class Dentry
             return;
         }
 
-        // A dentry with no user stays in the cache while its name is valid and the parent wants to keep it.
-        if (IsUnlinked || !DentryCache.Keep(this))
+        // A dentry with no user stays in the cache while its name is valid and the parent wants to keep it. One that was
+        // removed is in no cache, so nobody can find it again.
+        if (IsUnlinked)
         {
-            Evict(parent);
+            Destroy();
+        }
+        else if (!DentryCache.Keep(this))
+        {
+            lock (parent.DirectoryLock)
+            {
+                if (!ForgetLocked(parent))
+                {
+                    return;
+                }
+            }
+
+            Destroy();
         }
     }
 
-    /// <summary>Drops an unused dentry from its parent's cache. False when it is in use again.</summary>
+    /// <summary>What <see cref="DentryCache"/> knows of this dentry: one of its constants.</summary>
+    internal int CacheState;
+
+    /// <summary>
+    /// Drops the dentry from its parent's cache unless it is in use. False when it could not be told, because the directory is locked:
+    /// the caller may hold the lock of another directory, so nothing is waited for here.
+    /// </summary>
     internal bool TryEvict()
     {
         Dentry? parent = Parent;
-        return parent is not null && Evict(parent);
-    }
-
-    private bool Evict(Dentry parent)
-    {
-        lock (parent.DirectoryLock)
+        if (parent is null)
         {
-            if (Parent != parent || Volatile.Read(ref _references) != 0 || _destroyed)
-            {
-                return false;
-            }
-
-            if (parent.FindChildLocked(Name) == this)
-            {
-                parent._children!.Remove(new ByteKey(Name));
-            }
+            return true;
         }
 
-        Destroy();
+        if (!parent.DirectoryLock.TryEnter())
+        {
+            return false;
+        }
+
+        bool forgotten;
+        try
+        {
+            forgotten = ForgetLocked(parent);
+        }
+        finally
+        {
+            parent.DirectoryLock.Exit();
+        }
+
+        if (forgotten)
+        {
+            Destroy();
+        }
+
+        return true;
+    }
+
+    /// <summary>Lock held: the parent's. Takes an unused dentry out of its parent's children; false when it is used again or gone already.</summary>
+    private bool ForgetLocked(Dentry parent)
+    {
+        if (Parent != parent || Volatile.Read(ref _references) != 0 || _destroyed)
+        {
+            return false;
+        }
+
+        if (parent.FindChildLocked(Name) == this)
+        {
+            parent._children!.Remove(new ByteKey(Name));
+        }
+
         return true;
     }
 

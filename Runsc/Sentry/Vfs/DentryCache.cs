@@ -3,15 +3,24 @@ using System.Threading;
 
 namespace Runsc.Sentry.Vfs;
 
-/// <summary>Unused dentries in the order in which they fell out of use; beyond the limit the oldest are dropped.</summary>
+/// <summary>Unused dentries; beyond the limit those are dropped that were not used since they were looked at last (a clock).</summary>
 /// <remarks>One for the process: it bounds memory, whatever kernels there are. Its lock is a leaf; eviction happens outside of it.</remarks>
 internal static class DentryCache
 {
     private const int Limit = 6_000;
 
+    // How many dentries one call looks at: it pays for what it brings in, with some to spare for those in use.
+    private const int Looks = 4;
+
+    // Values of Dentry.CacheState, changed by compare-and-exchange. Absent -> Queued when it is put into the queue;
+    // Queued -> Used without the lock; Used -> Queued when the hand passes; Queued -> Absent when it is taken out.
+    private const int Absent = 0;
+    private const int Queued = 1;
+    private const int Used = 2;
+
     private static readonly Lock s_mu = new();
 
-    // Guarded by s_mu. A dentry may stand here although it is used again, or twice: eviction looks.
+    // Guarded by s_mu. A dentry stands here once at most; it may be in use again, or destroyed: eviction looks.
     private static readonly Queue<Dentry> s_unused = new();
 
     /// <summary>Called when a dentry has lost its last user. True: it stays cached.</summary>
@@ -22,21 +31,58 @@ internal static class DentryCache
             return false;
         }
 
-        Dentry? victim = null;
-        lock (s_mu)
+        if (Volatile.Read(ref dentry.CacheState) == Used || Interlocked.CompareExchange(ref dentry.CacheState, Used, Queued) != Absent)
         {
-            s_unused.Enqueue(dentry);
-            if (s_unused.Count > Limit)
+            return true;
+        }
+
+        Enqueue(dentry);
+        for (int i = 0; i < Looks; i++)
+        {
+            Dentry? victim = NextVictim();
+            if (victim is null)
             {
-                victim = s_unused.Dequeue();
+                return true;
+            }
+
+            if (!victim.TryEvict())
+            {
+                Enqueue(victim);
             }
         }
 
-        if (victim is not null && victim != dentry)
-        {
-            victim.TryEvict();
-        }
-
         return true;
+    }
+
+    private static void Enqueue(Dentry dentry)
+    {
+        lock (s_mu)
+        {
+            if (Interlocked.CompareExchange(ref dentry.CacheState, Queued, Absent) == Absent)
+            {
+                s_unused.Enqueue(dentry);
+            }
+        }
+    }
+
+    /// <summary>One to evict, or null when there is room or the hand found only such as were used lately.</summary>
+    private static Dentry? NextVictim()
+    {
+        lock (s_mu)
+        {
+            for (int i = 0; i < Looks && s_unused.Count > Limit; i++)
+            {
+                Dentry dentry = s_unused.Dequeue();
+                if (Interlocked.CompareExchange(ref dentry.CacheState, Absent, Queued) == Queued)
+                {
+                    return dentry;
+                }
+
+                Volatile.Write(ref dentry.CacheState, Queued);
+                s_unused.Enqueue(dentry);
+            }
+
+            return null;
+        }
     }
 }

@@ -124,7 +124,7 @@ internal sealed class MountNamespace
                 return Errno.EINVAL;
             }
 
-            if (!lazy && (mount.Users > 1 || HasChildrenLocked(mount)))
+            if (!lazy && (mount.Users > 0 || HasChildrenLocked(mount)))
             {
                 return Errno.EBUSY;
             }

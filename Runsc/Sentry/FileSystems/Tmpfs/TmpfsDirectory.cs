@@ -116,6 +116,11 @@ internal sealed class TmpfsDirectory(TmpfsSuperBlock super, in CreateOptions cre
     {
         TmpfsDirectory target = (TmpfsDirectory)newDirectory;
         TmpfsInode moved = (TmpfsInode)child;
+        if ((flags & Fcntl.RENAME_WHITEOUT) != 0)
+        {
+            return Errno.EINVAL;
+        }
+
         if ((flags & Fcntl.RENAME_EXCHANGE) != 0)
         {
             Take(name);
