@@ -15,6 +15,7 @@ internal static class SyscallFamilies
         PipeCalls.Register(b);
         PollCalls.Register(b);
         EventCalls.Register(b);
+        EpollCalls.Register(b);
         MountCalls.Register(b);
         MemoryCalls.Register(b);
         ProcessCalls.Register(b);
