@@ -16,6 +16,7 @@ internal static class SyscallFamilies
         PollCalls.Register(b);
         EventCalls.Register(b);
         EpollCalls.Register(b);
+        InotifyCalls.Register(b);
         MountCalls.Register(b);
         MemoryCalls.Register(b);
         ProcessCalls.Register(b);

@@ -57,7 +57,16 @@ internal static class AttributeRules
             error = (change.Mask & bothNow) == bothNow ? inode.CheckPermission(credentials, Permissions.Write) : Errno.EPERM;
         }
 
-        return error == Errno.None && change.Mask != AttributeMask.None ? inode.SetAttributes(change) : error;
+        if (error == Errno.None && change.Mask != AttributeMask.None)
+        {
+            error = inode.SetAttributes(change);
+            if (error == Errno.None)
+            {
+                FileEvents.Raise(place.Dentry, Inotify.IN_ATTRIB);
+            }
+        }
+
+        return error;
     }
 
     private static Errno CheckOwner(Credentials credentials, in FileAttributes now, ref AttributeChange change)

@@ -140,6 +140,11 @@ internal abstract class FileDescription : IWaitable
         int left = Interlocked.Decrement(ref _references);
         if (left == 0)
         {
+            if ((StatusFlags & Fcntl.O_PATH) == 0)
+            {
+                FileEvents.Raise(Path.Dentry, IsWritable ? Inotify.IN_CLOSE_WRITE : Inotify.IN_CLOSE_NOWRITE);
+            }
+
             EpollRegistrations?.OnFileReleased(this);
             Inode.Locks?.ReleaseAllOf(this);
             OnRelease();

@@ -31,6 +31,9 @@ internal abstract class Inode(SuperBlock super)
     /// <summary>What open(2) of a FIFO, socket or lock(2) on this file share; created on demand by the user of the slot.</summary>
     public FileLocks? Locks;
 
+    /// <summary>Who watches this file, made on first use.</summary>
+    public InodeWatches? Watches;
+
     /// <summary>The pipe of an open FIFO, or the socket bound to this inode.</summary>
     public object? Special;
 

@@ -44,13 +44,23 @@ internal abstract class RegularFileDescription(in VfsPath path, int flags) : Fil
             if (n > 0)
             {
                 _position += n;
+                FileEvents.Raise(Path.Dentry, Inotify.IN_ACCESS);
             }
 
             return n;
         }
     }
 
-    public override long PRead(ICaller caller, ref IoBuffer destination, long offset) => ReadAt(ref destination, offset);
+    public override long PRead(ICaller caller, ref IoBuffer destination, long offset)
+    {
+        long n = ReadAt(ref destination, offset);
+        if (n > 0)
+        {
+            FileEvents.Raise(Path.Dentry, Inotify.IN_ACCESS);
+        }
+
+        return n;
+    }
 
     public override long Write(ICaller caller, ref IoBuffer source)
     {
@@ -66,6 +76,7 @@ internal abstract class RegularFileDescription(in VfsPath path, int flags) : Fil
             if (n > 0)
             {
                 _position = end;
+                FileEvents.Raise(Path.Dentry, Inotify.IN_MODIFY);
             }
 
             return n;
@@ -75,7 +86,18 @@ internal abstract class RegularFileDescription(in VfsPath path, int flags) : Fil
     public override long PWrite(ICaller caller, ref IoBuffer source, long offset)
     {
         Errno error = LimitSize(caller, ref source, offset);
-        return error != Errno.None ? -(long)error : WriteAt(caller, ref source, offset, IsAppend, out _);
+        if (error != Errno.None)
+        {
+            return -(long)error;
+        }
+
+        long n = WriteAt(caller, ref source, offset, IsAppend, out _);
+        if (n > 0)
+        {
+            FileEvents.Raise(Path.Dentry, Inotify.IN_MODIFY);
+        }
+
+        return n;
     }
 
     public override long Seek(ICaller caller, long offset, int whence)

@@ -136,7 +136,7 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
 
         if (special && !inode.OpensItself)
         {
-            return Special.Open(caller, place, flags, out file);
+            return Opened(Special.Open(caller, place, flags, out file), place);
         }
 
         if ((flags & Fcntl.O_TRUNC) != 0 && inode.IsRegular && !created)
@@ -147,9 +147,21 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
             {
                 return error;
             }
+
+            FileEvents.Raise(place.Dentry, Inotify.IN_MODIFY);
         }
 
-        return inode.Open(caller, place, flags & ~(Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_NOFOLLOW | Fcntl.O_TRUNC), out file);
+        return Opened(inode.Open(caller, place, flags & ~(Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_NOFOLLOW | Fcntl.O_TRUNC), out file), place);
+    }
+
+    private static Errno Opened(Errno error, in VfsPath place)
+    {
+        if (error == Errno.None)
+        {
+            FileEvents.Raise(place.Dentry, Inotify.IN_OPEN);
+        }
+
+        return error;
     }
 
     /// <summary>mkdir, mknod and the bind of a Unix socket: makes a file of the type in <paramref name="mode"/>. <paramref name="made"/> gets a reference.</summary>
@@ -229,6 +241,8 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
                     {
                         inode.IncRef();
                         child.InstantiateLocked(inode);
+                        FileEvents.RaiseSelf(inode, Inotify.IN_ATTRIB);
+                        FileEvents.RaiseName(parent.Dentry, name, inode, Inotify.IN_CREATE);
                     }
 
                     child.DecRef();
@@ -504,6 +518,7 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
             }
 
             child.InstantiateLocked(made!);
+            FileEvents.RaiseName(parent.Dentry, name, made, Inotify.IN_CREATE);
             return Errno.None;
         }
     }
@@ -530,7 +545,13 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
             if (error == Errno.None)
             {
                 parent.Dentry.RemoveChildLocked(child, unlinked: true);
+                FileEvents.RaiseName(parent.Dentry, name, child.Inode, Inotify.IN_DELETE);
             }
+        }
+
+        if (error == Errno.None)
+        {
+            FileEvents.NameGone(child.Inode!);
         }
 
         child.DecRef();
@@ -669,12 +690,28 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
             newParent.RemoveChildLocked(target, unlinked: false);
             source.MoveLocked(newParent, newName);
             target.MoveLocked(oldParent, oldName);
+            RaiseMove(oldParent, oldName, newParent, newName, moved);
+            RaiseMove(newParent, newName, oldParent, oldName, replaced!);
             return Errno.None;
         }
 
         newParent.RemoveChildLocked(target, unlinked: true);
         source.MoveLocked(newParent, newName);
+        RaiseMove(oldParent, oldName, newParent, newName, moved);
+        if (replaced is not null)
+        {
+            FileEvents.NameGone(replaced);
+        }
+
         return Errno.None;
+    }
+
+    private static void RaiseMove(Dentry oldParent, ReadOnlySpan<byte> oldName, Dentry newParent, ReadOnlySpan<byte> newName, Inode moved)
+    {
+        uint cookie = FileEvents.NewCookie();
+        FileEvents.RaiseName(oldParent, oldName, moved, Inotify.IN_MOVED_FROM, cookie);
+        FileEvents.RaiseName(newParent, newName, moved, Inotify.IN_MOVED_TO, cookie);
+        FileEvents.RaiseSelf(moved, Inotify.IN_MOVE_SELF);
     }
 
     private static bool IsAncestor(Dentry ancestor, Dentry dentry)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using Runsc.Linux;
 using Runsc.Sentry.FileSystems.Pseudo;
 using Runsc.Sentry.Vfs;
@@ -29,7 +30,10 @@ internal static class SysFileSystem
                     .Add("cpu", Processors(super, processors))
                     .Add("node", new PseudoDirectory(super)
                         .Add("has_cpu", Text(super, "0"))
-                        .Add("node0", new PseudoDirectory(super).Add("cpulist", Text(super, Range(processors))))
+                        .Add("node0", new PseudoDirectory(super)
+                            .Add("cpulist", Text(super, Range(processors)))
+                            .Add("cpumap", Text(super, Mask(0, processors)))
+                            .Add("distance", Text(super, "10")))
                         .Add("online", Text(super, "0"))
                         .Add("possible", Text(super, "0"))))
                 .Add("virtual", new PseudoDirectory(super).Add("net", new PseudoDirectory(super).Add("lo", Loopback(super)))))
@@ -60,11 +64,16 @@ internal static class SysFileSystem
             }
 
             processor.Add("topology", new PseudoDirectory(super)
+                .Add("core_cpus", Text(super, Mask(i, 1)))
                 .Add("core_cpus_list", Text(super, own))
                 .Add("core_id", Text(super, own))
+                .Add("core_siblings", Text(super, Mask(0, count)))
                 .Add("core_siblings_list", Text(super, range))
+                .Add("die_id", Text(super, "0"))
+                .Add("package_cpus", Text(super, Mask(0, count)))
                 .Add("package_cpus_list", Text(super, range))
                 .Add("physical_package_id", Text(super, "0"))
+                .Add("thread_siblings", Text(super, Mask(i, 1)))
                 .Add("thread_siblings_list", Text(super, own)));
             directory.Add("cpu" + own, processor);
         }
@@ -93,4 +102,23 @@ internal static class SysFileSystem
     private static PseudoTextFile Text(PseudoSuperBlock super, string line) => new(super, () => line + "\n");
 
     private static string Range(int count) => count == 1 ? "0" : string.Create(CultureInfo.InvariantCulture, $"0-{count - 1}");
+
+    /// <summary>A set of processors as the kernel prints masks: groups of 32 bits in hexadecimal, the highest first.</summary>
+    private static string Mask(int first, int count)
+    {
+        StringBuilder text = new();
+        for (int group = (first + count - 1) / 32; group >= 0; group--)
+        {
+            uint bits = 0;
+            for (int bit = 0; bit < 32; bit++)
+            {
+                int processor = (group * 32) + bit;
+                bits |= processor >= first && processor < first + count ? 1u << bit : 0;
+            }
+
+            text.Append(CultureInfo.InvariantCulture, $"{bits:x8}").Append(group > 0 ? "," : "");
+        }
+
+        return text.ToString();
+    }
 }
