@@ -191,7 +191,7 @@ public sealed class PageCacheTests
             Data = new byte[size];
             for (int i = 0; i < size; i++)
             {
-                Data[i] = (byte)((i * 7) + (i >> 8) + 1);
+                Data[i] = unchecked((byte)((i * 7) + (i >> 8) + 1));
             }
         }
 

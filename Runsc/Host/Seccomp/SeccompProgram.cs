@@ -79,7 +79,7 @@ internal static class SeccompProgram
             foreach (ArgumentCheck check in alternative)
             {
                 uint offset = ArgumentsOffset + (8 * (uint)check.Index);
-                CheckWord(offset, (uint)check.Mask, (uint)check.Value);
+                CheckWord(offset, unchecked((uint)check.Mask), unchecked((uint)check.Value));
                 CheckWord(offset + 4, (uint)(check.Mask >> 32), (uint)(check.Value >> 32));
             }
 

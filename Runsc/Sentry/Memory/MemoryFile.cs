@@ -112,7 +112,7 @@ internal sealed unsafe class MemoryFile : IMemorySource
         int end = first + (int)(length / PageSize);
         for (int i = first; i < end; i++)
         {
-            if ((int)Interlocked.Add(ref counts[i], by) <= 1)
+            if (unchecked((int)Interlocked.Add(ref counts[i], by)) <= 1)
             {
                 Invariant.Fail("reference on a free page of the memory file");
             }
@@ -160,7 +160,7 @@ internal sealed unsafe class MemoryFile : IMemorySource
     public bool IsSole(ulong offset)
     {
         long word = Word(offset);
-        return (int)word - (int)(word >> 32) == 1;
+        return unchecked((int)word) - (int)(word >> 32) == 1;
     }
 
     /// <summary>Is an access of the kernel's to the page under way?</summary>
