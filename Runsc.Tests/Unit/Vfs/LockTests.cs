@@ -50,6 +50,24 @@ public sealed class LockTests : IDisposable
     }
 
     [Fact]
+    public void BeginWait_InACircle_IsADeadlock()
+    {
+        FileLocks other = new();
+        object third = new();
+        Assert.Equal(Errno.None, _locks.TryLockRecord(_first, 1, exclusive: true, 0, 1));
+        Assert.Equal(Errno.None, other.TryLockRecord(_second, 2, exclusive: true, 0, 1));
+        Assert.Equal(Errno.None, _locks.TryLockRecord(third, 3, exclusive: true, 5, 6));
+        Assert.Equal(Errno.None, _locks.BeginWait(_second, exclusive: true, 0, 1));
+        Assert.Equal(Errno.None, other.BeginWait(third, exclusive: false, 0, 1));
+        Assert.Equal(Errno.EDEADLK, other.BeginWait(_first, exclusive: true, 0, 1));
+        Assert.Equal(Errno.EDEADLK, _locks.BeginWait(_first, exclusive: true, 5, 6));
+        FileLocks.EndWait(third);
+        Assert.Equal(Errno.None, _locks.BeginWait(_first, exclusive: true, 5, 6));
+        FileLocks.EndWait(_first);
+        FileLocks.EndWait(_second);
+    }
+
+    [Fact]
     public void Unlock_WakesThoseWhoWait()
     {
         _locks.TryLockRecord(_first, 1, exclusive: true, 0, 1);

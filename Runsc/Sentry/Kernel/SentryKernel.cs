@@ -278,6 +278,9 @@ internal sealed class LoadedProgram
     /// <summary>The program's file (the script's interpreter, not the script); a reference passes to the new owner.</summary>
     public required FileDescription Executable { get; init; }
 
+    /// <summary>The caller may execute the file but not read it: nobody may look into the process.</summary>
+    public bool IsUnreadable { get; init; }
+
     /// <summary>What the task becomes: set-user-id bits and capabilities applied.</summary>
     public required Credentials Credentials { get; init; }
 }

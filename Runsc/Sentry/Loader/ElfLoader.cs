@@ -94,10 +94,22 @@ internal sealed class ElfLoader(Vdso? vdso)
         Errno error = !inode.IsRegular || (place.Mount.Flags & Linux.Mount.MS_NOEXEC) != 0
             ? Errno.EACCES
             : inode.CheckPermission(task.Credentials, Permissions.Execute);
-        if (error == Errno.None)
+        if (error == Errno.None && !inode.TryBeginExecution())
+        {
+            error = Errno.ETXTBSY;
+        }
+        else if (error == Errno.None)
         {
             // Opened without asking for the right to read: execution needs none.
             error = inode.Open(task, place, Fcntl.O_RDONLY, out file);
+            if (error == Errno.None)
+            {
+                file!.Use = FileUse.Execution;
+            }
+            else
+            {
+                inode.EndExecution();
+            }
         }
 
         if (error != Errno.None)
@@ -173,15 +185,20 @@ internal sealed class ElfLoader(Vdso? vdso)
 
         MemoryManager? memory = null;
         Credentials credentials = task.Credentials;
+        bool isSecure = false;
         if (error == Errno.None)
         {
-            error = ExecCredentials.Compute(task, file, out credentials);
+            error = ExecCredentials.Compute(task, file, out credentials, out isSecure);
         }
 
         if (error == Errno.None)
         {
-            memory = new MemoryManager(task.Kernel.Platform, task.Kernel.Memory) { StackLimit = task.ThreadGroup.Limit(Resource.RLIMIT_STACK) };
-            error = Fill(task, memory, file, image, linkerFile, linker, credentials, path, arguments, environment, out ulong entry, out ulong stack);
+            memory = new MemoryManager(task.Kernel.Platform, task.Kernel.Memory) 
+            {
+                StackLimit = task.ThreadGroup.Limit(Resource.RLIMIT_STACK),
+                AddressSpaceLimit = task.ThreadGroup.Limit(Resource.RLIMIT_AS),
+            };
+            error = Fill(task, memory, file, image, linkerFile, linker, credentials, isSecure, path, arguments, environment, out ulong entry, out ulong stack);
             if (error == Errno.None)
             {
                 file.IncRef();
@@ -193,6 +210,7 @@ internal sealed class ElfLoader(Vdso? vdso)
                     StackPointer = stack,
                     Name = comm.Length > 15 ? comm[..15] : comm,
                     Executable = file,
+                    IsUnreadable = file.Inode.CheckPermission(task.Credentials, Permissions.Read) != Errno.None,
                     Credentials = credentials,
                 };
             }
@@ -207,7 +225,7 @@ internal sealed class ElfLoader(Vdso? vdso)
     }
 
     private Errno Fill(
-        Task task, MemoryManager memory, FileDescription file, ElfImage image, FileDescription? linkerFile, ElfImage? linker, Credentials credentials, byte[] path,
+        Task task, MemoryManager memory, FileDescription file, ElfImage image, FileDescription? linkerFile, ElfImage? linker, Credentials credentials, bool isSecure, byte[] path,
         List<byte[]> arguments, List<byte[]> environment, out ulong entry, out ulong stack)
     {
         entry = stack = 0;
@@ -279,7 +297,7 @@ internal sealed class ElfLoader(Vdso? vdso)
             return error;
         }
 
-        AuxiliaryVector auxiliary = new(task, credentials, image, bias, linker is null ? 0 : linkerBase + linker.Lowest, memory.VdsoBase);
+        AuxiliaryVector auxiliary = new(task, credentials, isSecure, image, bias, linker is null ? 0 : linkerBase + linker.Lowest, memory.VdsoBase);
         return InitialStack.Build(memory, stackTop, path, arguments, environment, auxiliary, out stack);
     }
 

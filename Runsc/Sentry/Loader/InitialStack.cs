@@ -10,7 +10,7 @@ using Runsc.Sentry.Memory;
 namespace Runsc.Sentry.Loader;
 
 /// <summary>What goes into the auxiliary vector besides addresses on the stack (getauxval(3)).</summary>
-internal sealed record AuxiliaryVector(Task Task, Credentials Credentials, ElfImage Image, ulong Bias, ulong LinkerBase, ulong VdsoBase);
+internal sealed record AuxiliaryVector(Task Task, Credentials Credentials, bool IsSecure, ElfImage Image, ulong Bias, ulong LinkerBase, ulong VdsoBase);
 
 /// <summary>The stack as a program finds it: argc, argv, envp, auxiliary vector; above them strings and random bytes (System V ABI, 3.4.1).</summary>
 internal static class InitialStack
@@ -101,7 +101,6 @@ internal static class InitialStack
         }
 
         Credentials credentials = auxiliary.Credentials;
-        bool secure = credentials.EffectiveUid != credentials.RealUid || credentials.EffectiveGid != credentials.RealGid;
         Add(Elf.AT_HWCAP, task.Kernel.Platform.HwCap);
         Add(Elf.AT_PAGESZ, 4096);
         Add(Elf.AT_CLKTCK, 100);
@@ -115,7 +114,7 @@ internal static class InitialStack
         Add(Elf.AT_EUID, credentials.EffectiveUid);
         Add(Elf.AT_GID, credentials.RealGid);
         Add(Elf.AT_EGID, credentials.EffectiveGid);
-        Add(Elf.AT_SECURE, secure ? 1u : 0u);
+        Add(Elf.AT_SECURE, auxiliary.IsSecure ? 1u : 0u);
         Add(Elf.AT_RANDOM, random);
         Add(Elf.AT_HWCAP2, task.Kernel.Platform.HwCap2);
         Add(Elf.AT_EXECFN, path);

@@ -211,9 +211,19 @@ internal static unsafe class FileChange
             error = CheckSize(task, a.Long1);
         }
 
-        if (error == Errno.None)
+        if (error == Errno.None && !inode.TryBeginWriting())
+        {
+            error = Errno.ETXTBSY;
+        }
+        else if (error == Errno.None)
         {
             error = inode.SetAttributes(new AttributeChange { Mask = AttributeMask.Size, Size = a.Long1 });
+            inode.EndWriting();
+        }
+
+        if (error == Errno.None)
+        {
+            FileEvents.Raise(place.Dentry, Inotify.IN_MODIFY);
         }
 
         place.DecRef();

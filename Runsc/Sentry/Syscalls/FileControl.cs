@@ -261,11 +261,18 @@ internal static unsafe class FileControl
         locks.Register(waiter);
         while ((error = locks.TryLockRecord(owner, process, exclusive, start, end)) == Errno.EAGAIN)
         {
-            error = task.Block(Deadline.Infinite);
+            // Only processes are looked for in circles, as in Linux.
+            error = byDescription ? Errno.None : locks.BeginWait(owner, exclusive, start, end);
+            error = error == Errno.None ? task.Block(Deadline.Infinite) : error;
             if (error != Errno.None)
             {
                 break;
             }
+        }
+
+        if (!byDescription)
+        {
+            FileLocks.EndWait(owner);
         }
 
         locks.Unregister(waiter);

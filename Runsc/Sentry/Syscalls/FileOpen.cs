@@ -75,6 +75,12 @@ internal static unsafe class FileOpen
 
     private static long DoOpen(Task task, int directory, ulong address, int flags, uint mode, WalkFlags walk)
     {
+        const int nameless = Fcntl.O_TMPFILE & ~Fcntl.O_DIRECTORY;
+        if ((flags & (nameless | Fcntl.O_DIRECTORY)) == nameless)
+        {
+            return -(long)Errno.EINVAL;
+        }
+
         Span<byte> buffer = stackalloc byte[PathArgument.Size];
         Errno error = PathArgument.Read(task, address, buffer, out ReadOnlySpan<byte> path);
         if (error != Errno.None)

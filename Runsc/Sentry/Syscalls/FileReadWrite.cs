@@ -115,7 +115,7 @@ internal static unsafe class FileReadWrite
     /// <summary>readv(2), writev(2) and their kin; offset −1 is the description's own position.</summary>
     public static long Vector(Task task, int fd, ulong address, ulong count, long offset, int flags, bool write)
     {
-        const int known = Fcntl.RWF_DSYNC | Fcntl.RWF_HIPRI | Fcntl.RWF_SYNC | Fcntl.RWF_NOWAIT;
+        const int known = Fcntl.RWF_DSYNC | Fcntl.RWF_HIPRI | Fcntl.RWF_SYNC | Fcntl.RWF_NOWAIT | Fcntl.RWF_APPEND;
         if ((flags & ~known) != 0)
         {
             return -(long)Errno.EOPNOTSUPP;
@@ -139,7 +139,14 @@ internal static unsafe class FileReadWrite
         {
             IoBuffer buffer = new(task.Memory, vectors);
             bool dontWait = (flags & Fcntl.RWF_NOWAIT) != 0;
-            result = write ? DoWrite(task, file, ref buffer, offset, dontWait) : DoRead(task, file, ref buffer, offset, dontWait);
+            result = !write ? DoRead(task, file, ref buffer, offset, dontWait)
+                : (flags & Fcntl.RWF_APPEND) != 0 && file.Inode.IsRegular ? file.Append(task, ref buffer, offset < 0)
+                : DoWrite(task, file, ref buffer, offset, dontWait);
+            if (write && result > 0 && (flags & (Fcntl.RWF_DSYNC | Fcntl.RWF_SYNC)) != 0)
+            {
+                Errno synced = file.Sync((flags & Fcntl.RWF_SYNC) == 0);
+                result = synced is Errno.None or Errno.EINVAL ? result : -(long)synced;
+            }
         }
 
         if (rented is not null)

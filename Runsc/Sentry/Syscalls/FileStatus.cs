@@ -105,7 +105,7 @@ internal static unsafe class FileStatus
             return -(long)error;
         }
 
-        const uint mask = Stat.STATX_BASIC_STATS | Stat.STATX_BTIME | Stat.STATX_MNT_ID;
+        uint mask = Stat.STATX_BASIC_STATS | Stat.STATX_MNT_ID | (at.BirthTime == default ? 0u : (uint)Stat.STATX_BTIME);
         StatxBuffer buffer = new()
         {
             Mask = mask,

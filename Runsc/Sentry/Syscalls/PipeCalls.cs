@@ -41,7 +41,7 @@ internal static unsafe class PipeCalls
         }
 
         bool close = (flags & Fcntl.O_CLOEXEC) != 0;
-        PipeDescription.Create(task.Kernel, flags & Fcntl.O_NONBLOCK, out PipeDescription read, out PipeDescription write);
+        PipeDescription.Create(task, task.Kernel, flags & Fcntl.O_NONBLOCK, out PipeDescription read, out PipeDescription write);
         int first = task.Files.Add(read, close, task.DescriptorLimit);
         if (first < 0)
         {

@@ -43,6 +43,9 @@ internal sealed class Dentry
     /// <summary>The name was removed; the dentry lives on for those who hold it ("(deleted)").</summary>
     public bool IsUnlinked { get; private set; }
 
+    /// <summary>A file without a name in a directory (O_TMPFILE), shown as removed. The inode's reference passes to the dentry.</summary>
+    public static Dentry Nameless(Dentry directory, byte[] shownName, Inode inode) => new(directory, shownName, inode) { IsUnlinked = true };
+
     /// <summary>Something is mounted here in some namespace.</summary>
     public int MountCount;
 

@@ -66,6 +66,9 @@ internal abstract class FileDescription : IWaitable
 
     public virtual long PWrite(ICaller caller, ref IoBuffer source, long offset) => -(long)Errno.ESPIPE;
 
+    /// <summary>A write to the end whatever the description says (RWF_APPEND of pwritev2(2)); the position follows if asked for.</summary>
+    public virtual long Append(ICaller caller, ref IoBuffer source, bool movesPosition) => Write(caller, ref source);
+
     /// <summary>lseek(2): the new position or −errno.</summary>
     public virtual long Seek(ICaller caller, long offset, int whence) => -(long)Errno.ESPIPE;
 
@@ -147,6 +150,7 @@ internal abstract class FileDescription : IWaitable
 
             EpollRegistrations?.OnFileReleased(this);
             Inode.Locks?.ReleaseAllOf(this);
+            EndUse();
             OnRelease();
             Path.DecRef();
         }
@@ -162,10 +166,33 @@ internal abstract class FileDescription : IWaitable
     /// <summary>Epoll sets that hold this file; they forget it when the last descriptor is closed.</summary>
     public IEpollRegistrations? EpollRegistrations;
 
+    /// <summary>What the description counts as in its inode, to be given back when it goes.</summary>
+    internal FileUse Use { get; set; }
+
+    private void EndUse()
+    {
+        if (Use == FileUse.Write)
+        {
+            Inode.EndWriting();
+        }
+        else if (Use == FileUse.Execution)
+        {
+            Inode.EndExecution();
+        }
+    }
+
     /// <summary>The last descriptor is closed.</summary>
     protected virtual void OnRelease()
     {
     }
+}
+
+/// <summary>Writers and running programs exclude each other (ETXTBSY).</summary>
+internal enum FileUse
+{
+    None,
+    Write,
+    Execution,
 }
 
 /// <summary>A process, group or thread that gets SIGIO (fcntl(2)): kind is F_OWNER_*, signal 0 means SIGIO.</summary>

@@ -8,8 +8,17 @@ namespace Runsc.Sentry.Vfs;
 /// <summary>Advisory locks of one inode: flock(2), and record locks of fcntl(2) by process or by open file description.</summary>
 internal sealed class FileLocks : IWaitable
 {
+    private sealed record Wanted(FileLocks Locks, bool Exclusive, ulong Start, ulong End);
+
     /// <summary>A lock on bytes [Start, End); for flock the whole file, kept in a list of its own. The owner is a description, or a process (FdTable).</summary>
     internal sealed record Held(object Owner, int ProcessId, bool Exclusive, ulong Start, ulong End);
+
+    // Processes that wait for a record lock, and for which: for the search for deadlocks. Its lock comes before those of single files.
+    private static readonly Lock s_waitLock = new();
+    private static readonly Dictionary<object, Wanted> s_waits = [];
+
+    // Owners in a circle that are looked at; Linux gives up after as many.
+    private const int MaxDepth = 10;
 
     private readonly Lock _mu = new();
     private readonly WaitQueue _waiters = new();
@@ -77,6 +86,46 @@ internal sealed class FileLocks : IWaitable
 
         _waiters.Notify(EventMask.Internal);
         return Errno.None;
+    }
+
+    /// <summary>
+    /// A process begins to wait for a record lock that was refused. EDEADLK when those in the way wait for this process, directly or through others.
+    /// One that shares its descriptors with others waits in several threads at once: only the last counts.
+    /// </summary>
+    public Errno BeginWait(object owner, bool exclusive, ulong start, ulong end)
+    {
+        lock (s_waitLock)
+        {
+            Wanted? wanted = new(this, exclusive, start, end);
+            object waiting = owner;
+            for (int depth = 0; depth < MaxDepth && wanted is not null; depth++)
+            {
+                if (wanted.Locks.FindConflict(waiting, wanted.Exclusive, wanted.Start, wanted.End)?.Owner is not object holder)
+                {
+                    break;
+                }
+
+                if (holder == owner)
+                {
+                    return Errno.EDEADLK;
+                }
+
+                waiting = holder;
+                wanted = s_waits.GetValueOrDefault(holder);
+            }
+
+            s_waits[owner] = new Wanted(this, exclusive, start, end);
+            return Errno.None;
+        }
+    }
+
+    /// <summary>The counterpart of <see cref="BeginWait"/>.</summary>
+    public static void EndWait(object owner)
+    {
+        lock (s_waitLock)
+        {
+            s_waits.Remove(owner);
+        }
     }
 
     public void UnlockRecord(object owner, ulong start, ulong end)

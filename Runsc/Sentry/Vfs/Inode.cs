@@ -28,6 +28,9 @@ internal abstract class Inode(SuperBlock super)
 
     public bool IsSymlink => FileType == Stat.S_IFLNK;
 
+    /// <summary>Made by O_TMPFILE without O_EXCL: it may get a first name by link(2), while its link count is 0.</summary>
+    public bool MayGetFirstName { get; set; }
+
     /// <summary>What open(2) of a FIFO, socket or lock(2) on this file share; created on demand by the user of the slot.</summary>
     public FileLocks? Locks;
 
@@ -64,6 +67,13 @@ internal abstract class Inode(SuperBlock super)
     {
         child = null;
         return Errno.EPERM;
+    }
+
+    /// <summary>Makes a regular file in this directory's file system that has no name (O_TMPFILE). EOPNOTSUPP, ENOSPC.</summary>
+    public virtual Errno CreateNameless(in CreateOptions create, out Inode? child)
+    {
+        child = null;
+        return Errno.EOPNOTSUPP;
     }
 
     public virtual Errno Symlink(ReadOnlySpan<byte> name, ReadOnlySpan<byte> target, in CreateOptions create, out Inode? child)
@@ -132,6 +142,36 @@ internal abstract class Inode(SuperBlock super)
     {
         Errno error = GetAttributes(out FileAttributes attributes);
         return error != Errno.None ? error : Permissions.Check(credentials, attributes, mask);
+    }
+
+    // Above zero: descriptions that may write; below: programs that run from the file (Linux: i_writecount).
+    private int _writers;
+
+    /// <summary>A description is about to write: false (ETXTBSY) while a program runs from the file.</summary>
+    public bool TryBeginWriting() => TryCount(1);
+
+    public void EndWriting() => Interlocked.Decrement(ref _writers);
+
+    /// <summary>A program is about to run from the file: false (ETXTBSY) while somebody has it open for writing.</summary>
+    public bool TryBeginExecution() => TryCount(-1);
+
+    public void EndExecution() => Interlocked.Increment(ref _writers);
+
+    private bool TryCount(int step)
+    {
+        int count = Volatile.Read(ref _writers);
+        while (count * step >= 0)
+        {
+            int seen = Interlocked.CompareExchange(ref _writers, count + step, count);
+            if (seen == count)
+            {
+                return true;
+            }
+
+            count = seen;
+        }
+
+        return false;
     }
 
     public void IncRef() => Interlocked.Increment(ref _references);

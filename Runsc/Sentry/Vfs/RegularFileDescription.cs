@@ -100,6 +100,21 @@ internal abstract class RegularFileDescription(in VfsPath path, int flags) : Fil
         return n;
     }
 
+    public override long Append(ICaller caller, ref IoBuffer source, bool movesPosition)
+    {
+        lock (_positionLock)
+        {
+            long n = WriteAt(caller, ref source, _position, append: true, out long end);
+            if (n > 0)
+            {
+                _position = movesPosition ? end : _position;
+                FileEvents.Raise(Path.Dentry, Inotify.IN_MODIFY);
+            }
+
+            return n;
+        }
+    }
+
     public override long Seek(ICaller caller, long offset, int whence)
     {
         lock (_positionLock)

@@ -11,6 +11,9 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
 {
     private const uint PermissionBits = 0xfff;
 
+    // Flags of open(2) that file systems need not see.
+    private const int OpenOnlyFlags = Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_NOFOLLOW | Fcntl.O_TRUNC;
+
     // Held by renames between directories, so that the tree does not change shape under them.
     private readonly Lock _renameLock = new();
 
@@ -39,7 +42,7 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
         Errno error;
         if ((flags & Fcntl.O_TMPFILE) == Fcntl.O_TMPFILE)
         {
-            return Errno.EOPNOTSUPP;
+            return NamelessFiles.Open(this, caller, start, path, flags, mode & PermissionBits, resolve | WalkFlags.Directory, out file);
         }
 
         bool created = false;
@@ -139,19 +142,37 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
             return Opened(Special.Open(caller, place, flags, out file), place);
         }
 
-        if ((flags & Fcntl.O_TRUNC) != 0 && inode.IsRegular && !created)
+        if (!inode.IsRegular || !write)
         {
-            AttributeChange truncate = new() { Mask = AttributeMask.Size };
-            Errno error = inode.SetAttributes(truncate);
-            if (error != Errno.None)
-            {
-                return error;
-            }
-
-            FileEvents.Raise(place.Dentry, Inotify.IN_MODIFY);
+            return Opened(inode.Open(caller, place, flags & ~OpenOnlyFlags, out file), place);
         }
 
-        return Opened(inode.Open(caller, place, flags & ~(Fcntl.O_CREAT | Fcntl.O_EXCL | Fcntl.O_NOFOLLOW | Fcntl.O_TRUNC), out file), place);
+        if (!inode.TryBeginWriting())
+        {
+            return Errno.ETXTBSY;
+        }
+
+        Errno error = Errno.None;
+        if ((flags & Fcntl.O_TRUNC) != 0 && !created)
+        {
+            error = inode.SetAttributes(new AttributeChange { Mask = AttributeMask.Size });
+            if (error == Errno.None)
+            {
+                FileEvents.Raise(place.Dentry, Inotify.IN_MODIFY);
+            }
+        }
+
+        error = error == Errno.None ? Opened(inode.Open(caller, place, flags & ~OpenOnlyFlags, out file), place) : error;
+        if (error == Errno.None)
+        {
+            file!.Use = FileUse.Write;
+        }
+        else
+        {
+            inode.EndWriting();
+        }
+
+        return error;
     }
 
     private static Errno Opened(Errno error, in VfsPath place)
@@ -236,9 +257,11 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
                 error = PathWalker.LookupChildLocked(parent.Dentry, name, out Dentry? child);
                 if (error == Errno.None)
                 {
-                    error = child!.IsNegative ? parent.Dentry.Inode!.Link(name, inode) : Errno.EEXIST;
+                    error = !child!.IsNegative ? Errno.EEXIST : NamelessFiles.CheckLink(inode);
+                    error = error == Errno.None ? parent.Dentry.Inode!.Link(name, inode) : error;
                     if (error == Errno.None)
                     {
+                        inode.MayGetFirstName = false;
                         inode.IncRef();
                         child.InstantiateLocked(inode);
                         FileEvents.RaiseSelf(inode, Inotify.IN_ATTRIB);
@@ -489,24 +512,10 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
             Inode? made = null;
             if (error == Errno.None)
             {
-                error = directory.GetAttributes(out FileAttributes attributes);
+                error = GetCreateOptions(caller, directory, mode, device, out CreateOptions options);
                 if (error == Errno.None)
                 {
-                    Credentials credentials = caller.Credentials;
-                    uint type = mode & (uint)Stat.S_IFMT;
-                    uint permissions = type == Stat.S_IFLNK ? mode : mode & ~(caller.Fs?.Umask ?? 0);
-                    uint gid = credentials.FsGid;
-                    if ((attributes.Mode & Stat.S_ISGID) != 0)
-                    {
-                        gid = attributes.Gid;
-                        if (type == Stat.S_IFDIR)
-                        {
-                            permissions |= (uint)Stat.S_ISGID;
-                        }
-                    }
-
-                    CreateOptions options = new(permissions, credentials.FsUid, gid, device);
-                    error = type == Stat.S_IFLNK ? directory.Symlink(name, linkTarget, options, out made) : directory.Create(name, options, out made);
+                    error = (mode & Stat.S_IFMT) == Stat.S_IFLNK ? directory.Symlink(name, linkTarget, options, out made) : directory.Create(name, options, out made);
                 }
             }
 
@@ -521,6 +530,38 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
             FileEvents.RaiseName(parent.Dentry, name, made, Inotify.IN_CREATE);
             return Errno.None;
         }
+    }
+
+    /// <summary>How a new file in a directory begins: umask, owner, and the rules of set-group-id directories (inode(7)).</summary>
+    internal static Errno GetCreateOptions(ICaller caller, Inode directory, uint mode, ulong device, out CreateOptions options)
+    {
+        options = default;
+        Errno error = directory.GetAttributes(out FileAttributes attributes);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        Credentials credentials = caller.Credentials;
+        uint type = mode & (uint)Stat.S_IFMT;
+        uint permissions = type == Stat.S_IFLNK ? mode : mode & ~(caller.Fs?.Umask ?? 0);
+        uint gid = credentials.FsGid;
+        if ((attributes.Mode & Stat.S_ISGID) != 0)
+        {
+            gid = attributes.Gid;
+            if (type == Stat.S_IFDIR)
+            {
+                permissions |= (uint)Stat.S_ISGID;
+            }
+            else if ((permissions & (uint)(Stat.S_ISGID | Stat.S_IXGRP)) == (uint)(Stat.S_ISGID | Stat.S_IXGRP)
+                && !credentials.InGroup(gid) && !credentials.HasCapability(Capability.CAP_FSETID))
+            {
+                permissions &= ~(uint)Stat.S_ISGID;
+            }
+        }
+
+        options = new CreateOptions(permissions, credentials.FsUid, gid, device);
+        return Errno.None;
     }
 
     private static Errno RemoveChild(ICaller caller, in VfsPath parent, ReadOnlySpan<byte> name, bool directory, bool trailing)
@@ -669,6 +710,13 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
         }
 
         Errno error = CheckSticky(caller, oldParent.Inode!, moved);
+        if (error == Errno.None && newParent != oldParent)
+        {
+            // A directory that moves elsewhere is written to: its ".." changes.
+            error = moved.IsDirectory ? moved.CheckPermission(caller.Credentials, Permissions.Write) : Errno.None;
+            error = error == Errno.None && exchange && replaced!.IsDirectory ? replaced.CheckPermission(caller.Credentials, Permissions.Write) : error;
+        }
+
         if (error == Errno.None && replaced is not null)
         {
             error = CheckSticky(caller, newParent.Inode!, replaced);

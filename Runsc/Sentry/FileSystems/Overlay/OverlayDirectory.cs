@@ -64,6 +64,19 @@ internal sealed class OverlayDirectory(OverlaySuperBlock super, Inode? upper, In
         return Make(name, create, default, null, out child);
     }
 
+    public override Errno CreateNameless(in CreateOptions create, out Inode? child)
+    {
+        child = null;
+        Errno error = CopyUp();
+        if (error == Errno.None)
+        {
+            error = Upper!.CreateNameless(create, out Inode? made);
+            child = error == Errno.None ? Overlay.GetInode(made, null) : null;
+        }
+
+        return error;
+    }
+
     public override Errno Symlink(ReadOnlySpan<byte> name, ReadOnlySpan<byte> target, in CreateOptions create, out Inode? child) =>
         Make(name, create, target, null, out child);
 

@@ -35,11 +35,14 @@ internal sealed class PipeDescription : FileDescription, IPipeCapacity
     public long SetCapacity(ICaller caller, int bytes) => Pipe.SetCapacity(bytes, caller.Credentials.HasCapability(Capability.CAP_SYS_RESOURCE));
 
     /// <summary>pipe2(2).</summary>
-    public static void Create(SentryKernel kernel, int flags, out PipeDescription read, out PipeDescription write)
+    public static void Create(ICaller caller, SentryKernel kernel, int flags, out PipeDescription read, out PipeDescription write)
     {
-        VfsPath path = kernel.AnonymousFiles.NewPath("pipe:", (uint)Stat.S_IFIFO | 0x180);
+        VfsPath path = kernel.AnonymousFiles.NewPath("pipe:", (uint)Stat.S_IFIFO | 0x180, caller.Credentials);
         path.IncRef();
         Pipe pipe = new();
+
+        // What opens it again through /proc/self/fd gets this very pipe.
+        path.Dentry.Inode!.Special = pipe;
         read = new PipeDescription(pipe, path, Fcntl.O_RDONLY | flags);
         write = new PipeDescription(pipe, path, Fcntl.O_WRONLY | flags);
     }

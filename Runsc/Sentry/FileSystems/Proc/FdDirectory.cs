@@ -29,13 +29,14 @@ internal sealed class FdDirectory : PseudoDirectory
     protected override Errno LookupDynamic(ReadOnlySpan<byte> name, out Inode? child)
     {
         child = null;
-        Errno error = FdNumbers.Find(_task, name, out int fd);
-        if (error == Errno.None)
+        if (!FdNumbers.TryParse(name, out int fd) || _task.Files.Get(fd) is not FileDescription file)
         {
-            child = new FdLink(_super, _task, fd);
+            return Errno.ENOENT;
         }
 
-        return error;
+        child = new FdLink(_super, _task, fd, file);
+        file.DecRef();
+        return Errno.None;
     }
 
     protected override void ListDynamic(ICaller caller, long from, DynamicEntryVisitor visit) => FdNumbers.List(_task, from, (byte)Dirent.DT_LNK, 4096, visit);
@@ -95,8 +96,7 @@ internal static class FdNumbers
 {
     public static Errno Find(Task task, ReadOnlySpan<byte> name, out int fd)
     {
-        fd = 0;
-        if (!(name.Length == 1 && name[0] == (byte)'0') && !ProcRoot.TryParse(name, out fd))
+        if (!TryParse(name, out fd))
         {
             return Errno.ENOENT;
         }
@@ -104,6 +104,12 @@ internal static class FdNumbers
         FileDescription? file = task.Files.Get(fd);
         file?.DecRef();
         return file is null ? Errno.ENOENT : Errno.None;
+    }
+
+    public static bool TryParse(ReadOnlySpan<byte> name, out int fd)
+    {
+        fd = 0;
+        return (name.Length == 1 && name[0] == (byte)'0') || ProcRoot.TryParse(name, out fd);
     }
 
     public static void List(Task task, long from, byte type, int numberBase, PseudoDirectory.DynamicEntryVisitor visit)
@@ -125,8 +131,8 @@ internal sealed class FdLink : PseudoInode
     private readonly Task _task;
     private readonly int _fd;
 
-    public FdLink(PseudoSuperBlock super, Task task, int fd)
-        : base(super, (uint)Linux.Stat.S_IFLNK | 0x1c0)
+    public FdLink(PseudoSuperBlock super, Task task, int fd, FileDescription file)
+        : base(super, (uint)Linux.Stat.S_IFLNK | (file.IsReadable ? 0x140u : 0) | (file.IsWritable ? 0xc0u : 0))
     {
         _task = task;
         _fd = fd;

@@ -71,6 +71,12 @@ internal sealed class TmpfsDirectory(TmpfsSuperBlock super, in CreateOptions cre
         return Errno.None;
     }
 
+    public override Errno CreateNameless(in CreateOptions create, out Inode? child)
+    {
+        child = Tmpfs.ChargeInode() ? new TmpfsFile(Tmpfs, create) { Links = 0 } : null;
+        return child is null ? Errno.ENOSPC : Errno.None;
+    }
+
     public override Errno Symlink(ReadOnlySpan<byte> name, ReadOnlySpan<byte> target, in CreateOptions create, out Inode? child)
     {
         child = null;

@@ -10,11 +10,16 @@ internal static class ExecCredentials
     /// <summary>All capabilities that there are.</summary>
     public const ulong AllCapabilities = (1UL << (Capability.CAP_LAST_CAP + 1)) - 1;
 
-    /// <summary>The credentials after executing <paramref name="file"/>, with its set-user-id and set-group-id bits unless they do not count here.</summary>
-    public static Errno Compute(Task task, FileDescription file, out Credentials result)
+    /// <summary>
+    /// The credentials after executing <paramref name="file"/>, with its set-user-id and set-group-id bits unless they do not count here.
+    /// <paramref name="isSecure"/>: the program has more rights than its caller, so that its dynamic linker trusts no environment (AT_SECURE).
+    /// EPERM.
+    /// </summary>
+    public static Errno Compute(Task task, FileDescription file, out Credentials result, out bool isSecure)
     {
         Credentials old = task.Credentials;
         result = old;
+        isSecure = false;
         Errno error = file.Inode.GetAttributes(out FileAttributes attributes);
         if (error != Errno.None)
         {
@@ -34,18 +39,30 @@ internal static class ExecCredentials
             gid = attributes.Gid;
         }
 
-        bool rootCounts = (old.SecureBits & Prctl.SECBIT_NOROOT) == 0;
-        ulong filePermitted = 0, fileInheritable = 0;
-        bool fileEffective = false;
-        if (rootCounts && (uid == 0 || old.RealUid == 0))
+        FileCapabilities capabilities = (file.Path.Mount.Flags & Linux.Mount.MS_NOSUID) == 0 ? FileCapabilities.Read(file.Inode) : default;
+        ulong permitted = (capabilities.Permitted & old.Bounding) | (capabilities.Inheritable & old.Inheritable);
+        bool effective = capabilities.MakesEffective;
+
+        // A program that knows nothing of capabilities is told when it would not get all that its file says.
+        if (effective && (capabilities.Permitted & ~permitted) != 0)
         {
-            filePermitted = fileInheritable = AllCapabilities;
-            fileEffective = uid == 0;
+            return Errno.EPERM;
         }
 
-        bool changesId = uid != old.EffectiveUid || gid != old.EffectiveGid;
-        ulong ambient = changesId ? 0 : old.Ambient;
-        ulong permitted = (old.Inheritable & fileInheritable) | (filePermitted & old.Bounding) | ambient;
+        // Root's programs get all; those with capabilities of their own that a set-user-id bit makes root's get only these.
+        bool rootCounts = (old.SecureBits & Prctl.SECBIT_NOROOT) == 0;
+        if (rootCounts && !(capabilities.Exist && uid == 0 && old.RealUid != 0))
+        {
+            permitted = uid == 0 || old.RealUid == 0 ? old.Bounding | old.Inheritable : permitted;
+            effective |= uid == 0;
+        }
+
+        // With no_new_privs a program has no more than its caller.
+        permitted &= old.NoNewPrivileges ? old.Permitted : ulong.MaxValue;
+        bool changesId = uid != old.RealUid || gid != old.RealGid;
+        ulong ambient = changesId || capabilities.Exist ? 0 : old.Ambient;
+        isSecure = changesId || (old.RealUid != 0 && (effective || (permitted & ~ambient) != 0));
+        permitted |= ambient;
         result = old with
         {
             EffectiveUid = uid,
@@ -55,7 +72,7 @@ internal static class ExecCredentials
             SavedGid = gid,
             FsGid = gid,
             Permitted = permitted,
-            Effective = fileEffective ? permitted : ambient,
+            Effective = effective ? permitted : ambient,
             Ambient = ambient,
         };
         return Errno.None;

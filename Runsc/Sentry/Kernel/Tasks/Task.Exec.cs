@@ -1,6 +1,7 @@
 using System.Collections.Generic;
 using Runsc.Linux;
 using Runsc.Platform;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Time;
 using Runsc.Sentry.Memory;
@@ -49,10 +50,11 @@ internal sealed partial class Task
             oldExecutable?.DecRef();
             ThreadGroup.HasExecuted = true;
             ThreadGroup.ExitSignal = Signal.SIGCHLD;
-            bool gainsRights = program.Credentials.EffectiveUid != Credentials.EffectiveUid || program.Credentials.EffectiveGid != Credentials.EffectiveGid;
-            ThreadGroup.Dumpable = gainsRights ? 0 : 1;
-            if (gainsRights)
+            Credentials now = program.Credentials;
+            ThreadGroup.Dumpable = now.EffectiveUid == now.RealUid && now.EffectiveGid == now.RealGid && !program.IsUnreadable ? 1 : 0;
+            if (GainsRights(Credentials, now))
             {
+                ThreadGroup.Dumpable = 0;
                 ParentDeathSignal = 0;
             }
 
@@ -83,6 +85,11 @@ internal sealed partial class Task
         Context.ResetXState();
         SkipResult();
     }
+
+    /// <summary>Other users or more capabilities: what was readable to others before is so no longer (commit_creds of Linux).</summary>
+    internal static bool GainsRights(Credentials old, Credentials now) =>
+        old.EffectiveUid != now.EffectiveUid || old.EffectiveGid != now.EffectiveGid || old.FsUid != now.FsUid || old.FsGid != now.FsGid
+        || (now.Permitted & ~old.Permitted) != 0;
 
     /// <summary>Ends the other threads of the process and takes over the leader's id. ERESTARTNOINTR when the process is ending.</summary>
     private Errno EndOtherThreads()

@@ -1,0 +1,47 @@
+using System;
+using System.Buffers.Binary;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Sentry.Kernel.Tasks;
+
+/// <summary>The capabilities that a program file gives (capabilities(7), "File capabilities"): the extended attribute security.capability.</summary>
+internal readonly record struct FileCapabilities(bool Exist, ulong Permitted, ulong Inheritable, bool MakesEffective)
+{
+    // struct vfs_cap_data: a word of revision and flag, then pairs of permitted and inheritable halves; revision 3 ends with a root user id.
+    private const int Revision1Size = 12, Revision2Size = 20, Revision3Size = 24;
+    private const uint Revision1 = 0x0100_0000, Revision2 = 0x0200_0000, Revision3 = 0x0300_0000, RevisionMask = 0xff00_0000, EffectiveFlag = 1;
+
+    /// <summary>None when the file has none, or some that make no sense: the attribute may be anybody's on a volume.</summary>
+    public static FileCapabilities Read(Inode inode)
+    {
+        Span<byte> value = stackalloc byte[Revision3Size];
+        long size = inode.GetXattr("security.capability"u8, value);
+        if (size < Revision1Size)
+        {
+            return default;
+        }
+
+        uint magic = BinaryPrimitives.ReadUInt32LittleEndian(value);
+        bool isKnown = (magic & RevisionMask, size) switch
+        {
+            (Revision1, Revision1Size) or (Revision2, Revision2Size) => true,
+
+            // Meant for a user namespace whose root is another user.
+            (Revision3, Revision3Size) => BinaryPrimitives.ReadUInt32LittleEndian(value[20..]) == 0,
+            _ => false,
+        };
+        if (!isKnown)
+        {
+            return default;
+        }
+
+        ulong permitted = BinaryPrimitives.ReadUInt32LittleEndian(value[4..]), inheritable = BinaryPrimitives.ReadUInt32LittleEndian(value[8..]);
+        if (size > Revision1Size)
+        {
+            permitted |= (ulong)BinaryPrimitives.ReadUInt32LittleEndian(value[12..]) << 32;
+            inheritable |= (ulong)BinaryPrimitives.ReadUInt32LittleEndian(value[16..]) << 32;
+        }
+
+        return new FileCapabilities(true, permitted & ExecCredentials.AllCapabilities, inheritable & ExecCredentials.AllCapabilities, (magic & EffectiveFlag) != 0);
+    }
+}
