@@ -96,7 +96,7 @@ public sealed class BufferTests
                 expected = (expected & 0xffff) + (expected >> 16);
             }
 
-            Assert.Equal((ushort)~expected, Checksum.Of(bytes));
+            Assert.Equal(unchecked((ushort)~expected), Checksum.Of(bytes));
             Slab slab = _pool.Rent(256);
             bytes.CopyTo(slab.Array, 0);
             PacketBuffer packet = _pool.Allocate(0, 256);
@@ -107,7 +107,7 @@ public sealed class BufferTests
             Slab other = _pool.Rent(256);
             bytes.CopyTo(other.Array, 0);
             packet.TryAppend(other, cut2, bytes.Length - cut2);
-            Assert.Equal((ushort)~expected, Checksum.Finish(packet.Sum(0, bytes.Length, 0)));
+            Assert.Equal(unchecked((ushort)~expected), Checksum.Finish(packet.Sum(0, bytes.Length, 0)));
             packet.Release();
             slab.Release();
             other.Release();
