@@ -9,6 +9,7 @@ using Runsc.Host.Syscalls;
 using Runsc.Platform;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Syscalls;
+using Runsc.Sentry.Vfs;
 
 namespace Runsc.Boot;
 
@@ -21,6 +22,7 @@ internal static class BootMain
         HostFile.Close(infoFd);
         HostFile.Close(info.ProgramFd);
         LogWriter.Configure(info.LogFd, info.Config.Debug ? LogLevel.Debug : LogLevel.Info);
+        DentryCache.FitInto(HostLimits.OpenFiles());
         ContainerHost container;
         try
         {

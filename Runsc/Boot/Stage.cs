@@ -22,6 +22,9 @@ internal static class Stage
 
     private const uint Nobody = 65534;
 
+    // Files that the application has open or that are cached cost descriptors on both sides of 9P; fs.nr_open of most hosts.
+    private const ulong DescriptorWish = 1 << 20;
+
     /// <summary>Returns only on failure, with the exit status.</summary>
     public static int Run(string stage, int infoFd)
     {
@@ -37,7 +40,7 @@ internal static class Stage
                 WriteInfo(infoFd, info);
             }
 
-            HostProcess.RaiseDescriptorLimit();
+            HostLimits.RaiseOpenFiles(DescriptorWish);
             EnterEmptyRoot();
             bool keeps = stage == "gofer";
             DropRights(keeps ? GoferCapabilities : 0, keeps ? 0 : Nobody);

@@ -25,7 +25,7 @@ internal static class GoferServer
     /// <summary>Serves every export until its peer has closed, one thread each, the first on the caller's.</summary>
     public static void Run(ReadOnlySpan<GoferExport> exports, int descriptorDirectory)
     {
-        _ = HostLimits.RaiseOpenFiles();
+        HostLimits.RaiseOpenFiles(0);
         List<Thread> threads = [];
         for (int i = 1; i < exports.Length; i++)
         {

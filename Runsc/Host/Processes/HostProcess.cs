@@ -130,17 +130,6 @@ internal static unsafe partial class HostProcess
         return result < 0 ? -Marshal.GetLastSystemError() : 0;
     }
 
-    /// <summary>Both limits of RLIMIT_NOFILE up to the hard one.</summary>
-    public static void RaiseDescriptorLimit()
-    {
-        ulong* limit = stackalloc ulong[2];
-        if (GetLimitNative(Resource.RLIMIT_NOFILE, limit) == 0)
-        {
-            limit[0] = limit[1];
-            _ = SetLimitNative(Resource.RLIMIT_NOFILE, limit);
-        }
-    }
-
     [LibraryImport("libc", EntryPoint = "syscall")]
     [SuppressGCTransition]
     private static partial long RawClone(long number, ulong flags, ulong stack, ulong parent, ulong child, ulong tls);
@@ -184,9 +173,4 @@ internal static unsafe partial class HostProcess
     [LibraryImport("libc", EntryPoint = "prctl", SetLastError = true)]
     private static partial int PrctlNative(int option, ulong a, ulong b, ulong c, ulong d);
 
-    [LibraryImport("libc", EntryPoint = "getrlimit", SetLastError = true)]
-    private static partial int GetLimitNative(int resource, ulong* limit);
-
-    [LibraryImport("libc", EntryPoint = "setrlimit", SetLastError = true)]
-    private static partial int SetLimitNative(int resource, ulong* limit);
 }

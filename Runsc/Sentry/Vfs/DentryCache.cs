@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Threading;
 
@@ -7,7 +8,7 @@ namespace Runsc.Sentry.Vfs;
 /// <remarks>One for the process: it bounds memory, whatever kernels there are. Its lock is a leaf; eviction happens outside of it.</remarks>
 internal static class DentryCache
 {
-    private const int Limit = 6_000;
+    private static int s_limit = 6_000;
 
     // How many dentries one call looks at: it pays for what it brings in, with some to spare for those in use.
     private const int Looks = 4;
@@ -22,6 +23,12 @@ internal static class DentryCache
 
     // Guarded by s_mu. A dentry stands here once at most; it may be in use again, or destroyed: eviction looks.
     private static readonly Queue<Dentry> s_unused = new();
+
+    /// <summary>
+    /// What the process can afford: a cached file may hold a path and an open descriptor in the gofer, and one here; as many again stay
+    /// free for files in use. Called before the first file system is made.
+    /// </summary>
+    public static void FitInto(ulong openFiles) => s_limit = (int)Math.Min((ulong)s_limit, openFiles / 4);
 
     /// <summary>Called when a dentry has lost its last user. True: it stays cached.</summary>
     public static bool Keep(Dentry dentry)
@@ -70,7 +77,7 @@ internal static class DentryCache
     {
         lock (s_mu)
         {
-            for (int i = 0; i < Looks && s_unused.Count > Limit; i++)
+            for (int i = 0; i < Looks && s_unused.Count > s_limit; i++)
             {
                 Dentry dentry = s_unused.Dequeue();
                 if (Interlocked.CompareExchange(ref dentry.CacheState, Absent, Queued) == Queued)
