@@ -1,5 +1,4 @@
 using System;
-using System.Globalization;
 using System.Text;
 using System.Threading;
 using Runsc.Boot.Filters;
@@ -23,15 +22,15 @@ internal static class BootMain
         HostFile.Close(info.ProgramFd);
         LogWriter.Configure(info.LogFd, info.Config.Debug ? LogLevel.Debug : LogLevel.Info);
         DentryCache.FitInto(HostLimits.OpenFiles());
-        ContainerHost container;
+        SandboxHost sandbox;
         try
         {
             string[] only = info.Config.StraceSyscalls.Split(',', StringSplitOptions.RemoveEmptyEntries);
             SyscallTable.ITrace? trace = info.Config.Strace ? new Strace(line => LogWriter.Write("strace", line), only) : null;
-            SentryKernel kernel = KernelFactory.Create(info.KvmFd, info.MemoryLimit, info.Processors, trace, Panic);
+            SentryKernel kernel = KernelFactory.Create(info.KvmFd, info.MemoryLimit, info.Processors, trace, Panic, info.TotalMemory);
             HostFile.Close(info.KvmFd);
-            container = new ContainerHost(kernel, info);
-            container.Prepare();
+            sandbox = new SandboxHost(kernel, (SyscallTable)kernel.SystemCall.Target!, info);
+            sandbox.Prepare();
 
             // From here on nothing can be opened: the application runs only behind this.
             FilterInstaller.Install(BootFilter.Create());
@@ -48,9 +47,10 @@ internal static class BootMain
             return 1;
         }
 
-        ControlServer server = new(info.ControlFd, container);
+        ControlServer server = new(info.ControlFd, sandbox);
         new Thread(server.Run, 512 << 10) { IsBackground = true, Name = "control" }.Start();
-        int status = container.WaitForEnd();
+        int status = sandbox.First.WaitForEnd();
+        server.Drain();
         Log.Debug($"the container has ended with status {status:x}");
         int signal = status & 0x7f;
         Environment.Exit(signal != 0 ? 128 + signal : (status >> 8) & 0xff);
@@ -64,31 +64,5 @@ internal static class BootMain
         byte[] message = Encoding.UTF8.GetBytes($"runsc: internal error of the application kernel: {error.GetType().Name}: {error.Message}\n");
         _ = HostFile.Write(2, message);
         Environment.Exit(128);
-    }
-}
-
-/// <summary>Writes log lines to a descriptor.</summary>
-internal static class LogWriter
-{
-    private static readonly Lock s_mu = new();
-    private static int s_fd = -1;
-
-    public static void Configure(int fd, LogLevel level)
-    {
-        s_fd = fd;
-        Log.Configure(level, fd < 0 ? null : (lineLevel, text) => Write(lineLevel.ToString().ToLowerInvariant(), text));
-    }
-
-    public static void Write(string kind, string text)
-    {
-        byte[] line = Encoding.UTF8.GetBytes(
-            string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:HH:mm:ss.ffffff} {kind,-7} {text}\n"));
-        lock (s_mu)
-        {
-            if (s_fd >= 0)
-            {
-                _ = HostFile.Write(s_fd, line);
-            }
-        }
     }
 }

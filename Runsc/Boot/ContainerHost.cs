@@ -1,9 +1,11 @@
-using System;
 using System.Collections.Generic;
+using System.Globalization;
+using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
 using Runsc.Common;
 using Runsc.Control;
+using Runsc.Host.Syscalls;
 using Runsc.Linux;
 using Runsc.Oci;
 using Runsc.Sentry.Auth;
@@ -13,65 +15,162 @@ using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
 using Runsc.Sentry.Waiting;
+using Task = Runsc.Sentry.Kernel.Tasks.Task;
 
 namespace Runsc.Boot;
 
-/// <summary>A container in the Sentry: what the control server does to it.</summary>
-internal sealed class ContainerHost(SentryKernel kernel, StartInfo info)
+/// <summary>A container in the Sentry: its mounts, its first process, and what the control server does to it.</summary>
+/// <param name="kernel">The sandbox's kernel.</param>
+/// <param name="info">What it is made from.</param>
+/// <param name="host">Home of descriptors from the host.</param>
+/// <param name="name">Its id; empty for the sandbox's first container.</param>
+internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFileSystem host, string name)
 {
-    private readonly HostFileSystem _host = new() { Device = kernel.NewDevice() };
+    private const int HookPollMilliseconds = 20;
+
     private readonly TaskCompletionSource _started = new();
     private readonly Lock _mu = new();
     private MountNamespace? _mounts;
 
-    // Guarded by _mu until it is set.
+    // Guarded by _mu until they are set.
     private ThreadGroup? _init;
+    private bool _isStarting;
+    private bool _isDestroyed;
 
-    public SentryKernel Kernel => kernel;
+    public string Name => name;
+
+    public MountNamespace Mounts => _mounts!;
+
+    /// <summary>created, running or stopped.</summary>
+    public string State => Volatile.Read(ref _isDestroyed) ? "stopped" : _init is null ? "created" : _init.IsZombie ? "stopped" : "running";
 
     /// <summary>Builds the container's file systems.</summary>
     /// <exception cref="RunscException">One line for the user.</exception>
     public void Prepare()
     {
         Spec spec = info.Spec!;
-        if (!string.IsNullOrEmpty(spec.Hostname))
+        if (name.Length == 0)
         {
-            kernel.RootUts.HostName = spec.Hostname;
+            // A pod shares its names (UTS namespace): the first container says them.
+            kernel.RootUts.HostName = string.IsNullOrEmpty(spec.Hostname) ? kernel.RootUts.HostName : spec.Hostname;
+            kernel.RootUts.DomainName = string.IsNullOrEmpty(spec.Domainname) ? kernel.RootUts.DomainName : spec.Domainname;
         }
 
-        if (!string.IsNullOrEmpty(spec.Domainname))
-        {
-            kernel.RootUts.DomainName = spec.Domainname;
-        }
-
+        SetTaskLimit(info.TaskLimit);
         _mounts = ContainerMounts.Build(kernel, info);
     }
 
+    /// <summary>Tasks that the container may have; 0 for no limit.</summary>
+    public void SetTaskLimit(long limit)
+    {
+        lock (kernel.TaskLock)
+        {
+            if (limit > 0)
+            {
+                kernel.TaskLimits[name] = limit;
+            }
+            else
+            {
+                kernel.TaskLimits.Remove(name);
+            }
+        }
+    }
+
     /// <summary>Lets the first process run. The message for the user when it cannot; null for success.</summary>
-    public string? Start()
+    /// <param name="hooks">startContainer hooks.</param>
+    /// <param name="descriptors">Input and output of the hooks; taken over.</param>
+    public string? Start(List<HookSpec>? hooks, List<int> descriptors)
     {
         lock (_mu)
         {
-            if (_init is not null)
+            if (_isStarting || _isDestroyed)
             {
                 return "the container has been started already";
             }
 
-            ProcessSpec process = info.Spec!.Process!;
-            ThreadGroup? group = ProcessStarter.Start(kernel, Describe(process, info.StandardFds, isInit: true), out string message);
-            if (group is null)
-            {
-                return message;
-            }
-
-            _init = group;
+            _isStarting = true;
         }
 
-        _started.SetResult();
+        string? problem = RunHooks(hooks ?? [], descriptors);
+        descriptors.ForEach(fd => HostFile.Close(fd));
+        if (problem is null)
+        {
+            lock (_mu)
+            {
+                ThreadGroup? group = ProcessStarter.Start(kernel, Describe(info.Spec!.Process!, info.StandardFds, isInit: true), out string message);
+                _init = group;
+                problem = group is null ? message : null;
+            }
+        }
+
+        if (problem is null)
+        {
+            _started.SetResult();
+        }
+        else
+        {
+            _isStarting = false;
+        }
+
+        return problem;
+    }
+
+    private string? RunHooks(List<HookSpec> hooks, List<int> descriptors)
+    {
+        foreach (HookSpec hook in hooks)
+        {
+            if (descriptors.Count < 2)
+            {
+                return "startContainer hooks need their descriptors";
+            }
+
+            // The state is read from its beginning by each.
+            _ = HostFile.Seek(descriptors[0], 0, 0);
+            ProcessSpec process = new()
+            {
+                Args = hook.Args is { Count: > 0 } ? hook.Args : [hook.Path!],
+                Env = hook.Env,
+                Cwd = "/",
+                Capabilities = info.Spec!.Process!.Capabilities,
+            };
+            List<int> standard = [HostFile.Duplicate(descriptors[0]), HostFile.Duplicate(descriptors[1]), HostFile.Duplicate(descriptors[1])];
+            ThreadGroup? group = ProcessStarter.Start(kernel, Describe(process, standard, isInit: false, program: hook.Path), out string message);
+            if (group is null)
+            {
+                return $"startContainer hook {hook.Path}: {message}";
+            }
+
+            string? problem = AwaitHook(group, hook.Timeout);
+            Release(group);
+            if (problem is not null)
+            {
+                return $"startContainer hook {hook.Path}: {problem}";
+            }
+        }
+
         return null;
     }
 
-    private ProcessRequest Describe(ProcessSpec process, List<int> descriptors, bool isInit)
+    private static string? AwaitHook(ThreadGroup group, int? timeout)
+    {
+        long deadline = timeout is int seconds ? System.Environment.TickCount64 + (seconds * 1000L) : long.MaxValue;
+        while (!group.IsZombie)
+        {
+            if (System.Environment.TickCount64 > deadline)
+            {
+                _ = group.SendSignal(new SignalInfo { Signal = Signal.SIGKILL, Code = SignalInfo.SI_USER }, fromOutside: true);
+                _ = WaitFor(group);
+                return $"has not ended within {timeout} s";
+            }
+
+            Thread.Sleep(HookPollMilliseconds);
+        }
+
+        int status = group.ExitStatus;
+        return status == 0 ? null : (status & 0x7f) != 0 ? $"killed by signal {status & 0x7f}" : $"exit status {(status >> 8) & 0xff}";
+    }
+
+    private ProcessRequest Describe(ProcessSpec process, List<int> descriptors, bool isInit, string? program = null)
     {
         UserSpec user = process.User ?? new UserSpec();
         CapabilitiesSpec sets = process.Capabilities ?? new CapabilitiesSpec();
@@ -84,8 +183,9 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info)
 
         return new ProcessRequest
         {
+            Program = program,
             Arguments = process.Args!,
-            Environment = process.Env ?? [],
+            Environment = WithHome(process.Env ?? [], user.Uid),
             WorkingDirectory = process.Cwd ?? "/",
             Credentials = new Credentials
             {
@@ -109,9 +209,49 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info)
             Files = OpenAll(descriptors),
             Limits = limits,
             Mounts = _mounts!,
+            Container = name,
             IsInit = isInit,
             OomScoreAdjust = process.OomScoreAdj ?? 0,
+            Configure = task => Schedule(task, process),
         };
+    }
+
+    private static void Schedule(Task task, ProcessSpec process)
+    {
+        if (process.Scheduler is SchedulerSpec scheduler)
+        {
+            task.SchedulingPolicy = SpecCheck.Policy(scheduler);
+            task.SchedulingPriority = scheduler.Priority;
+            task.Nice = scheduler.Nice;
+            task.ResetOnFork = scheduler.Flags is { Count: > 0 };
+        }
+
+        if (process.IoPriority is IoPrioritySpec io)
+        {
+            task.IoPriority = SpecCheck.IoPriority(io)!.Value;
+        }
+    }
+
+    /// <summary>HOME from /etc/passwd of the container when it is not given, as runc does.</summary>
+    private List<string> WithHome(List<string> environment, uint uid)
+    {
+        if (environment.Exists(variable => variable.StartsWith("HOME=", System.StringComparison.Ordinal)))
+        {
+            return environment;
+        }
+
+        string home = "/";
+        foreach (string line in Encoding.UTF8.GetString(ContainerReader.ReadSmall(kernel, _mounts!, "/etc/passwd")).Split('\n'))
+        {
+            string[] fields = line.Split(':');
+            if (fields.Length >= 6 && fields[2] == uid.ToString(CultureInfo.InvariantCulture) && fields[5].Length > 0)
+            {
+                home = fields[5];
+                break;
+            }
+        }
+
+        return [.. environment, "HOME=" + home];
     }
 
     private List<FileDescription?> OpenAll(List<int> descriptors)
@@ -119,7 +259,7 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info)
         List<FileDescription?> files = [];
         foreach (int fd in descriptors)
         {
-            _ = _host.Open(fd, out FileDescription? file);
+            _ = host.Open(fd, out FileDescription? file);
             files.Add(file);
         }
 
@@ -127,56 +267,51 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info)
     }
 
     /// <summary>Starts another process: its group, or null and the message. The descriptors are taken over.</summary>
-    public ThreadGroup? Execute(ExecRequest request, List<int> descriptors, out string message)
+    public ThreadGroup? Execute(ProcessSpec process, List<int> descriptors, out string message)
     {
-        if (_init is null)
+        if (State != "running")
         {
-            message = "the container is not running";
+            message = "container not running";
             return null;
         }
 
-        ulong set = request.Capabilities;
-        ProcessRequest process = new()
-        {
-            Arguments = request.Arguments,
-            Environment = request.Environment,
-            WorkingDirectory = request.WorkingDirectory,
-            Credentials = new Credentials
-            {
-                RealUid = request.Uid,
-                EffectiveUid = request.Uid,
-                SavedUid = request.Uid,
-                FsUid = request.Uid,
-                RealGid = request.Gid,
-                EffectiveGid = request.Gid,
-                SavedGid = request.Gid,
-                FsGid = request.Gid,
-                Groups = [.. request.Groups],
-                Permitted = set,
-                Effective = request.Uid == 0 ? set : 0,
-                Bounding = set,
-                NoNewPrivileges = request.NoNewPrivileges,
-            },
-            Umask = request.Umask,
-            Files = OpenAll(descriptors),
-            Mounts = _mounts!,
-        };
-        return ProcessStarter.Start(kernel, process, out message);
+        process.Capabilities ??= info.Spec!.Process!.Capabilities;
+        return ProcessStarter.Start(kernel, Describe(process, descriptors, isInit: false), out message);
     }
 
-    /// <summary>Blocks until the first process has ended: its wait status. The other processes of the container end too.</summary>
+    /// <summary>Blocks until the first process has ended, and writes its exit status for those who ask later: its wait status. The other processes of the container end too.</summary>
     public int WaitForEnd()
     {
         _started.Task.Wait();
         int status = WaitFor(_init!);
 
         // Their output and their locks should be out before the sandbox goes.
-        for (int i = 0; Volatile.Read(ref kernel.LiveTasks) > 0 && i < 500; i++)
+        for (int i = 0; CountTasks() > 0 && i < 500; i++)
         {
             Thread.Sleep(2);
         }
 
+        if (info.ExitFd >= 0)
+        {
+            _ = HostFile.PWrite(info.ExitFd, Encoding.ASCII.GetBytes(status.ToString(CultureInfo.InvariantCulture)), 0);
+        }
+
         return status;
+    }
+
+    /// <summary>Tasks of the container that have not ended.</summary>
+    public int CountTasks()
+    {
+        int count = 0;
+        lock (kernel.TaskLock)
+        {
+            foreach (Task task in kernel.SnapshotTasksLocked())
+            {
+                count += task.ThreadGroup.Container == name && !task.HasExited ? 1 : 0;
+            }
+        }
+
+        return count;
     }
 
     /// <summary>Blocks until a process has ended: its wait status.</summary>
@@ -195,6 +330,25 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info)
         return group.ExitStatus;
     }
 
+    /// <summary>Forgets a process that was started from outside and has ended.</summary>
+    public void Release(ThreadGroup group)
+    {
+        lock (kernel.TaskLock)
+        {
+            if (!group.IsDead && group.Parent is null && !group.IsInit)
+            {
+                group.ReleaseLocked();
+            }
+        }
+    }
+
+    /// <summary>Blocks until the container has been started: its first process; null when it was destroyed instead.</summary>
+    public ThreadGroup? AwaitInit()
+    {
+        _started.Task.Wait();
+        return _init;
+    }
+
     /// <summary>The first process, or another by its number inside; null when it is not there.</summary>
     public ThreadGroup? Find(int id)
     {
@@ -205,9 +359,13 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info)
 
         lock (kernel.TaskLock)
         {
-            return kernel.FindTaskLocked(id)?.ThreadGroup;
+            ThreadGroup? group = kernel.FindTaskLocked(id)?.ThreadGroup;
+            return group?.Container == name ? group : null;
         }
     }
+
+    /// <summary>Processes of the container.</summary>
+    public List<ThreadGroup> Processes() => kernel.SnapshotGroups().FindAll(group => group.Container == name);
 
     /// <summary>Signals a process, or all. The message for the user; null for success.</summary>
     public string? SendSignal(int id, int signal, bool all)
@@ -218,15 +376,16 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info)
             if (signal is Signal.SIGKILL or Signal.SIGTERM)
             {
                 // A container that never ran has nothing that could handle it.
-                Environment.Exit(128 + signal);
+                EndUnstarted(128 + signal);
+                return null;
             }
 
-            return "the container is not running";
+            return "container not running";
         }
 
         if (all)
         {
-            foreach (ThreadGroup group in kernel.SnapshotGroups())
+            foreach (ThreadGroup group in Processes())
             {
                 _ = group.SendSignal(sent, fromOutside: true);
             }
@@ -236,11 +395,42 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info)
 
         if (Find(id) is not ThreadGroup target || target.IsZombie)
         {
-            return "process not found";
+            return "no such process";
         }
 
         _ = target.SendSignal(sent, fromOutside: true);
         return null;
+    }
+
+    private void EndUnstarted(int status)
+    {
+        if (name.Length == 0)
+        {
+            System.Environment.Exit(status);
+        }
+
+        Destroy();
+    }
+
+    /// <summary>Ends what runs of it; it cannot be used any more.</summary>
+    public void Destroy()
+    {
+        lock (_mu)
+        {
+            Volatile.Write(ref _isDestroyed, true);
+        }
+
+        _ = _started.TrySetResult();
+        SignalInfo kill = new() { Signal = Signal.SIGKILL, Code = SignalInfo.SI_USER };
+        for (int i = 0; CountTasks() > 0 && i < 1000; i++)
+        {
+            foreach (ThreadGroup group in Processes())
+            {
+                _ = group.SendSignal(kill, fromOutside: true);
+            }
+
+            Thread.Sleep(2);
+        }
     }
 
     private sealed class EventWaiter : Waiter

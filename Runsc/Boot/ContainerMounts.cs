@@ -6,68 +6,111 @@ using Runsc.Common;
 using Runsc.Control;
 using Runsc.Linux;
 using Runsc.Oci;
-using Runsc.Sentry.Auth;
 using Runsc.Sentry.FileSystems.Gofer;
 using Runsc.Sentry.FileSystems.Overlay;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
-using Runsc.Sentry.Kernel.Tasks;
-using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Boot;
 
 /// <summary>Builds a container's mounts from its specification.</summary>
-internal static class ContainerMounts
+internal sealed class ContainerMounts
 {
+    private const uint DirectoryMode = (uint)Stat.S_IFDIR | 0x1ed, FileMode = (uint)Stat.S_IFREG | 0x1a4;
+
+    private readonly SentryKernel _kernel;
+    private readonly StartInfo _info;
+    private readonly MountNamespace _mounts;
+    private readonly BuilderCaller _caller;
+
+    private ContainerMounts(SentryKernel kernel, StartInfo info, SuperBlock root)
+    {
+        _kernel = kernel;
+        _info = info;
+
+        // Read-only at the end: mount points are made first.
+        _mounts = new MountNamespace(root, 0);
+        _caller = new BuilderCaller(_mounts);
+    }
+
     /// <exception cref="RunscException">A mount cannot be made.</exception>
     public static MountNamespace Build(SentryKernel kernel, StartInfo info)
     {
-        Spec spec = info.Spec!;
         SuperBlock root = OpenTree(kernel, info, info.Trees[0], isRoot: true);
-        MountNamespace mounts = new(root, spec.Root!.Readonly ? (ulong)Linux.Mount.MS_RDONLY : 0);
-        BuilderCaller caller = new(mounts);
+        ContainerMounts build = new(kernel, info, root);
+        build.AttachAll();
+        build.Finish();
+        return build._mounts;
+    }
+
+    private void AttachAll()
+    {
+        Spec spec = _info.Spec!;
         HashSet<string> done = [];
         for (int i = 0; i < (spec.Mounts?.Count ?? 0); i++)
         {
             MountSpec mount = spec.Mounts![i];
-            SuperBlock? super = MakeSuper(kernel, info, mount, i);
+            MountOptions options = MountOptions.Parse(mount);
+            SuperBlock? super = MakeSuper(mount, options, i);
             if (super is null)
             {
+                // As a kernel without that file system, but that the container still starts: mqueue and cgroup are in every specification.
                 Log.Warning($"mount of type {mount.Type} at {mount.Destination} is left out");
                 continue;
             }
 
-            Attach(kernel, caller, mounts, super, mount.Destination!, ToFlags(mount.Options));
-            done.Add(mount.Destination!.TrimEnd('/'));
+            Attach(super, mount.Destination!, options.Flags, options.CopiesUp);
+            done.Add(Path.GetFullPath("/" + mount.Destination).TrimEnd('/'));
         }
 
         // What every program expects to be there.
         foreach ((string type, string place) in new[] { ("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev") })
         {
-            if (!done.Contains(place) && Make(kernel, type, "") is SuperBlock super)
+            if (!done.Contains(place) && Make(type, "") is SuperBlock super)
             {
-                Attach(kernel, caller, mounts, super, place, 0);
+                Attach(super, place, 0, copiesUp: false);
             }
         }
 
         foreach ((string type, string place, string options) in new[] { ("devpts", "/dev/pts", ""), ("tmpfs", "/dev/shm", "mode=1777") })
         {
-            if (!done.Contains(place) && Make(kernel, type, options) is SuperBlock super)
+            if (!done.Contains(place) && Make(type, options) is SuperBlock super)
             {
-                Attach(kernel, caller, mounts, super, place, Linux.Mount.MS_NOSUID | Linux.Mount.MS_NODEV);
+                Attach(super, place, Linux.Mount.MS_NOSUID | Linux.Mount.MS_NODEV, copiesUp: false);
             }
         }
-
-        return mounts;
     }
 
-    private static SuperBlock? MakeSuper(SentryKernel kernel, StartInfo info, MountSpec mount, int index)
+    private void Finish()
     {
-        TreeInfo? tree = info.Trees.Find(candidate => candidate.Mount == index);
+        Spec spec = _info.Spec!;
+        ContainerFiles files = new(_kernel, _caller, _mounts);
+        files.MakeWorkingDirectory(spec.Process!.Cwd!, spec.Process.User);
+        files.MakeDevices(spec.Linux?.Devices ?? []);
+        files.SetSysctls(spec.Linux?.Sysctl ?? []);
+        foreach (string path in spec.Linux?.MaskedPaths ?? [])
+        {
+            files.Mask(path);
+        }
+
+        foreach (string path in spec.Linux?.ReadonlyPaths ?? [])
+        {
+            files.MakeReadOnly(path);
+        }
+
+        if (spec.Root!.Readonly)
+        {
+            _mounts.Root.Flags |= Linux.Mount.MS_RDONLY;
+        }
+    }
+
+    private SuperBlock? MakeSuper(MountSpec mount, MountOptions options, int index)
+    {
+        TreeInfo? tree = _info.Trees.Find(candidate => candidate.Mount == index);
         if (tree is not null)
         {
-            return OpenTree(kernel, info, tree, isRoot: false);
+            return OpenTree(_kernel, _info, tree, isRoot: false);
         }
 
         string type = mount.Type ?? "";
@@ -76,26 +119,17 @@ internal static class ContainerMounts
             type = "devtmpfs";
         }
 
-        List<string> options = [];
-        foreach (string option in mount.Options ?? [])
-        {
-            if (type == "tmpfs" && (option.Contains('=') || option.StartsWith("nr_", StringComparison.Ordinal)))
-            {
-                options.Add(option);
-            }
-        }
-
-        return Make(kernel, type, string.Join(',', options));
+        return Make(type, type is "tmpfs" or "devpts" ? options.Data : "");
     }
 
-    private static SuperBlock? Make(SentryKernel kernel, string type, string options)
+    private SuperBlock? Make(string type, string options)
     {
-        if (!kernel.FileSystemTypes.TryGetValue(type, out FileSystemMaker? maker))
+        if (!_kernel.FileSystemTypes.TryGetValue(type, out FileSystemMaker? maker))
         {
             return null;
         }
 
-        Errno error = maker(kernel, default, options, out SuperBlock? super);
+        Errno error = maker(_kernel, default, options, out SuperBlock? super);
         return error == Errno.None ? super : throw new RunscException($"cannot make a file system of type {type} with options \"{options}\": {ErrorText.Of(error)}");
     }
 
@@ -114,33 +148,20 @@ internal static class ContainerMounts
             : super!;
     }
 
-    private static ulong ToFlags(List<string>? options)
-    {
-        ulong flags = 0;
-        foreach (string option in options ?? [])
-        {
-            flags |= option switch
-            {
-                "ro" => Linux.Mount.MS_RDONLY,
-                "nosuid" => Linux.Mount.MS_NOSUID,
-                "nodev" => Linux.Mount.MS_NODEV,
-                "noexec" => Linux.Mount.MS_NOEXEC,
-                "noatime" => Linux.Mount.MS_NOATIME,
-                "relatime" => Linux.Mount.MS_RELATIME,
-                _ => 0,
-            };
-        }
-
-        return flags;
-    }
-
-    private static void Attach(SentryKernel kernel, BuilderCaller caller, MountNamespace mounts, SuperBlock super, string destination, ulong flags)
+    private void Attach(SuperBlock super, string destination, ulong flags, bool copiesUp)
     {
         bool isFile = !super.Root.IsDirectory;
-        Errno error = MakePlace(caller, mounts, destination, isFile, out VfsPath place);
+        Errno error = MakePlace(destination, isFile, out VfsPath place);
         if (error == Errno.None)
         {
-            error = mounts.Attach(MountNamespace.NewMount(super, MountNamespace.NewRootDentry(super), flags), place);
+            Sentry.Vfs.Mount mount = MountNamespace.NewMount(super, MountNamespace.NewRootDentry(super), copiesUp ? 0 : flags);
+            if (copiesUp)
+            {
+                error = TreeCopy.Copy(_caller, place, new VfsPath(mount, mount.Root));
+                mount.Flags = flags;
+            }
+
+            error = error == Errno.None ? _mounts.Attach(mount, place) : error;
             place.DecRef();
         }
 
@@ -153,12 +174,17 @@ internal static class ContainerMounts
     }
 
     /// <summary>The mount point, made if it is not there. Links in its path are followed inside the container's root.</summary>
-    private static Errno MakePlace(BuilderCaller caller, MountNamespace mounts, string destination, bool isFile, out VfsPath place)
+    private Errno MakePlace(string destination, bool isFile, out VfsPath place)
     {
-        VfsPath root = mounts.GetRootPath();
         byte[] path = Encoding.UTF8.GetBytes(Path.GetFullPath("/" + destination));
-        Errno error = PathWalker.Resolve(caller, root, path, WalkFlags.FollowLast, out place);
-        for (int slash = 1; error == Errno.ENOENT && slash <= path.Length; slash++)
+        Errno error = _caller.Resolve(path, out place);
+        if (error != Errno.ENOENT)
+        {
+            return error;
+        }
+
+        VfsPath root = _mounts.GetRootPath();
+        for (int slash = 1; slash <= path.Length; slash++)
         {
             if (slash < path.Length && path[slash] != (byte)'/')
             {
@@ -166,8 +192,7 @@ internal static class ContainerMounts
             }
 
             bool last = slash == path.Length;
-            uint mode = last && isFile ? (uint)Stat.S_IFREG | 0x1a4 : (uint)Stat.S_IFDIR | 0x1ed;
-            Errno made = VirtualFileSystem.Create(caller, root, path.AsSpan(0, slash), mode, 0, out VfsPath step);
+            Errno made = VirtualFileSystem.Create(_caller, root, path.AsSpan(0, slash), last && isFile ? FileMode : DirectoryMode, 0, out VfsPath step);
             if (made == Errno.None)
             {
                 step.DecRef();
@@ -177,43 +202,9 @@ internal static class ContainerMounts
                 root.DecRef();
                 return made;
             }
-
-            if (last)
-            {
-                error = PathWalker.Resolve(caller, root, path, WalkFlags.FollowLast, out place);
-                break;
-            }
         }
 
         root.DecRef();
-        return error;
-    }
-
-    /// <summary>Root, before there is a task.</summary>
-    private sealed class BuilderCaller : ICaller
-    {
-        public BuilderCaller(MountNamespace mounts)
-        {
-            MountNamespace = mounts;
-            VfsPath root = mounts.GetRootPath();
-            root.IncRef();
-            Fs = new FsContext(root, root, 0);
-        }
-
-        public Credentials Credentials { get; } = new() { Effective = ExecCredentials.AllCapabilities, Permitted = ExecCredentials.AllCapabilities };
-
-        public IUserMemory UserMemory => throw new InvalidOperationException("there is no application yet");
-
-        public FsContext? Fs { get; }
-
-        public MountNamespace MountNamespace { get; }
-
-        public int ProcessId => 0;
-
-        public ulong FileSizeLimit => ulong.MaxValue;
-
-        public void FileSizeExceeded()
-        {
-        }
+        return _caller.Resolve(path, out place);
     }
 }

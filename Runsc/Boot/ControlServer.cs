@@ -11,8 +11,13 @@ using Runsc.Sentry.Kernel.Tasks;
 namespace Runsc.Boot;
 
 /// <summary>Answers commands on the sandbox's control socket: a thread for each connection, since some wait long.</summary>
-internal sealed class ControlServer(int listener, ContainerHost container)
+internal sealed class ControlServer(int listener, SandboxHost sandbox)
 {
+    private const int DrainMilliseconds = 2000;
+
+    // Requests that are being answered.
+    private int _open;
+
     public void Run()
     {
         while (true)
@@ -33,12 +38,22 @@ internal sealed class ControlServer(int listener, ContainerHost container)
         }
     }
 
+    /// <summary>Waits for those to be answered who wait for processes that have ended.</summary>
+    public void Drain()
+    {
+        for (int waited = 0; Volatile.Read(ref _open) > 0 && waited < DrainMilliseconds; waited++)
+        {
+            Thread.Sleep(1);
+        }
+    }
+
     private void Serve(int connection)
     {
         byte[] buffer = new byte[ControlSocket.MaxSize];
         int[] received = new int[HostPacketSocket.MaxDescriptors];
         while (ControlSocket.Take(connection, buffer, received, out int count) is ControlRequest request)
         {
+            Interlocked.Increment(ref _open);
             List<int> descriptors = [.. received.AsSpan(0, count)];
             ControlAnswer answer;
             try
@@ -52,6 +67,7 @@ internal sealed class ControlServer(int listener, ContainerHost container)
             }
 
             ControlSocket.Answer(connection, answer);
+            Interlocked.Decrement(ref _open);
         }
 
         HostFile.Close(connection);
@@ -59,77 +75,92 @@ internal sealed class ControlServer(int listener, ContainerHost container)
 
     private ControlAnswer Handle(ControlRequest request, List<int> descriptors)
     {
+        // These take the descriptors over.
         switch (request.Command)
         {
-            case "start":
-                return new ControlAnswer { Error = container.Start() };
-            case "signal":
-                return new ControlAnswer { Error = container.SendSignal(request.ProcessId, request.Signal, request.All) };
-            case "wait":
-                return container.Find(request.ProcessId) is ThreadGroup waited
-                    ? new ControlAnswer { Status = ContainerHost.WaitFor(waited), ProcessId = waited.Id }
-                    : new ControlAnswer { Error = "process not found" };
-            case "exec" when request.Exec is not null:
+            case "create":
+                return new ControlAnswer { Error = sandbox.Add(request.Container, descriptors) };
+            case "start" when sandbox.Find(request.Container) is ContainerHost started:
+                return new ControlAnswer { Error = started.Start(request.Hooks, descriptors) };
+            case "exec" when request.Exec?.Args is { Count: > 0 } && sandbox.Find(request.Container) is ContainerHost container:
             {
                 ThreadGroup? group = container.Execute(request.Exec, descriptors, out string message);
                 return group is null ? new ControlAnswer { Error = message } : new ControlAnswer { ProcessId = group.Id };
             }
+        }
 
-            case "reap":
+        ControlAnswer answer = sandbox.Find(request.Container) is ContainerHost host
+            ? Handle(request, host, descriptors)
+            : new ControlAnswer { Error = $"container \"{request.Container}\" does not exist in this sandbox" };
+        descriptors.ForEach(fd => HostFile.Close(fd));
+        return answer;
+    }
+
+    private ControlAnswer Handle(ControlRequest request, ContainerHost container, List<int> descriptors)
+    {
+        switch (request.Command)
+        {
+            case "state":
+                return new ControlAnswer { State = container.State };
+            case "signal":
+                return new ControlAnswer { Error = container.SendSignal(request.ProcessId, request.Signal, request.All) };
+            case "wait" when request.ProcessId == 0:
+                return container.AwaitInit() is ThreadGroup init
+                    ? new ControlAnswer { Status = ContainerHost.WaitFor(init), ProcessId = init.Id }
+                    : new ControlAnswer { Status = Signal.SIGKILL };
+            case "wait" or "reap":
             {
                 if (container.Find(request.ProcessId) is not ThreadGroup group)
                 {
-                    return new ControlAnswer { Error = "process not found" };
+                    return new ControlAnswer { Error = "no such process" };
                 }
 
                 int status = ContainerHost.WaitFor(group);
-                lock (container.Kernel.TaskLock)
+                if (request.Command == "reap")
                 {
-                    if (!group.IsDead && group.Parent is null && !group.IsInit)
-                    {
-                        group.ReleaseLocked();
-                    }
+                    container.Release(group);
                 }
 
                 return new ControlAnswer { Status = status, ProcessId = group.Id };
             }
 
+            case "destroy" when request.Container.Length > 0:
+                sandbox.Remove(request.Container);
+                return new ControlAnswer();
             case "pause":
-                container.Kernel.Pause();
+                sandbox.Kernel.Pause();
                 return new ControlAnswer();
             case "resume":
-                container.Kernel.Resume();
+                sandbox.Kernel.Resume();
                 return new ControlAnswer();
             case "ps":
-                return new ControlAnswer { Processes = Processes() };
+                return new ControlAnswer { Processes = ProcessList.Of(sandbox.Kernel, container) };
+            case "stats":
+                return ProcessList.Stats(sandbox.Kernel, container);
+            case "limit":
+                container.SetTaskLimit(request.Size);
+                return new ControlAnswer();
+            case "read" when descriptors.Count > 0:
+                return new ControlAnswer { Error = ContainerReader.ReadTo(sandbox.Kernel, container.Mounts, request.Text, request.Offset, request.Size, descriptors[0]) };
+            case "stacks":
+                return new ControlAnswer { Text = sandbox.DescribeTasks() };
+            case "strace":
+                LogWriter.Open(descriptors);
+                sandbox.Trace(request.Text);
+                return new ControlAnswer();
+            case "log":
+                return Enum.TryParse(request.Text, ignoreCase: true, out LogLevel level) ? SetLevel(level, descriptors) : new ControlAnswer { Error = $"unknown log level \"{request.Text}\"" };
+            case "usage":
+                return new ControlAnswer { Memory = (long)sandbox.Kernel.Memory.Used };
             default:
-                foreach (int fd in descriptors)
-                {
-                    HostFile.Close(fd);
-                }
-
-                return new ControlAnswer { Error = $"unknown request {request.Command}" };
+                return new ControlAnswer { Error = string.Create(CultureInfo.InvariantCulture, $"unknown request {request.Command}") };
         }
     }
 
-    private List<ProcessEntry> Processes()
+    private static ControlAnswer SetLevel(LogLevel level, List<int> descriptors)
     {
-        List<ProcessEntry> entries = [];
-        foreach (ThreadGroup group in container.Kernel.SnapshotGroups())
-        {
-            (long user, long system) = group.CpuTime;
-            long age = container.Kernel.Clock.Monotonic - group.StartTime;
-            entries.Add(new ProcessEntry
-            {
-                Uid = group.Credentials.EffectiveUid,
-                Pid = group.Id,
-                Ppid = group.Parent?.Id ?? 0,
-                Stime = DateTime.Now.AddMilliseconds(-age / 1e6).ToString("HH:mm", CultureInfo.InvariantCulture),
-                Time = string.Create(CultureInfo.InvariantCulture, $"{(user + system) / 1_000_000}ms"),
-                Cmd = group.Leader.Name,
-            });
-        }
-
-        return entries;
+        LogWriter.Open(descriptors);
+        LogWriter.SetLevel(level);
+        return new ControlAnswer();
     }
 }

@@ -18,8 +18,9 @@ internal static class KernelFactory
     /// <param name="processors">Processors that applications see.</param>
     /// <param name="trace">Hears of system calls; null for none.</param>
     /// <param name="panic">Ends the sandbox after an internal error.</param>
+    /// <param name="totalMemory">Bytes that applications are told there are; 0 for the limit.</param>
     /// <exception cref="PlatformException">KVM cannot be used; one line for the user.</exception>
-    public static SentryKernel Create(int kvm, ulong memoryLimit, int processors, SyscallTable.ITrace? trace, Action<Exception> panic)
+    public static SentryKernel Create(int kvm, ulong memoryLimit, int processors, SyscallTable.ITrace? trace, Action<Exception> panic, ulong totalMemory = 0)
     {
         KvmPlatform? platform = null;
         MemoryFile memory = new(memoryLimit, (offset, address, length) => platform?.AddMemory(offset, address, length));
@@ -34,7 +35,7 @@ internal static class KernelFactory
             Loader = loader.Load,
             Panic = panic,
             Processors = processors,
-            TotalMemory = memoryLimit,
+            TotalMemory = totalMemory == 0 ? memoryLimit : totalMemory,
         };
         kernel.MemoryFiles = new MemfdFileSystem(kernel);
         FileSystemTable.Register(kernel, special);

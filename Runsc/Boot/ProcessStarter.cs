@@ -14,6 +14,9 @@ namespace Runsc.Boot;
 /// <summary>A process that comes from outside: a container's first one, or one that `exec` adds.</summary>
 internal sealed class ProcessRequest
 {
+    /// <summary>The program's path; null: the first argument, looked for in PATH.</summary>
+    public string? Program { get; init; }
+
     public required IReadOnlyList<string> Arguments { get; init; }
 
     public required IReadOnlyList<string> Environment { get; init; }
@@ -39,6 +42,9 @@ internal sealed class ProcessRequest
     public bool IsInit { get; init; }
 
     public int OomScoreAdjust { get; init; }
+
+    /// <summary>Sets what is the task's own, such as its scheduling, before the program is loaded.</summary>
+    public Action<Task>? Configure { get; init; }
 
     /// <summary>Gets the controlling terminal, before the first instruction. Called with the new process's task.</summary>
     public Action<Task>? SetUpTerminal { get; init; }
@@ -84,6 +90,7 @@ internal static class ProcessStarter
         FsContext fs = new(root, root, request.Umask);
         Task task = new(kernel, group, new Sentry.Memory.MemoryManager(kernel.Platform, kernel.Memory), files, fs, request.Mounts, request.Credentials) { StartTime = kernel.Clock.Monotonic };
         group.Leader = task;
+        request.Configure?.Invoke(task);
         Errno error = EnterWorkingDirectory(task, request.WorkingDirectory, out message);
         LoadedProgram? program = null;
         if (error == Errno.None)
@@ -158,7 +165,7 @@ internal static class ProcessStarter
     {
         program = null;
         message = "";
-        string name = request.Arguments[0];
+        string name = request.Program ?? request.Arguments[0];
         Errno error = FindProgram(task, name, request.Environment, out byte[] path, out FileDescription? file);
         if (error != Errno.None)
         {

@@ -1,7 +1,10 @@
+using System;
 using System.Collections.Generic;
 using System.Text;
 using System.Text.Json;
 using Runsc.Common;
+using Runsc.Container;
+using Runsc.Container.Hooks;
 using Runsc.Control;
 using Runsc.Host.Processes;
 using Runsc.Host.Syscalls;
@@ -20,8 +23,6 @@ internal static class Stage
         (1UL << Capability.CAP_CHOWN) | (1UL << Capability.CAP_DAC_OVERRIDE) | (1UL << Capability.CAP_DAC_READ_SEARCH)
         | (1UL << Capability.CAP_FOWNER) | (1UL << Capability.CAP_FSETID) | (1UL << Capability.CAP_SETFCAP);
 
-    private const uint Nobody = 65534;
-
     // Files that the application has open or that are cached cost descriptors on both sides of 9P; fs.nr_open of most hosts.
     private const ulong DescriptorWish = 1 << 20;
 
@@ -33,9 +34,12 @@ internal static class Stage
         {
             // Signals of the caller's terminal are the caller's to pass on.
             _ = HostProcess.NewSession();
+            AwaitWord(info.ReadyFd);
+            int label = OpenLabel(info);
             LeaveStandardDescriptors(stage, info);
             if (stage == "gofer")
             {
+                RunHooks(info);
                 OpenTrees(info);
                 WriteInfo(infoFd, info);
             }
@@ -43,7 +47,8 @@ internal static class Stage
             HostLimits.RaiseOpenFiles(DescriptorWish);
             EnterEmptyRoot();
             bool keeps = stage == "gofer";
-            DropRights(keeps ? GoferCapabilities : 0, keeps ? 0 : Nobody);
+            DropRights(keeps ? GoferCapabilities : 0, keeps ? 0 : info.User);
+            WriteLabel(label, info.ExecLabel);
             int result = HostProcess.Execute(info.ProgramFd, [keeps ? "runsc-gofer" : "runsc-sandbox", stage, infoFd.ToString(System.Globalization.CultureInfo.InvariantCulture)], Settings);
             throw new RunscException($"cannot execute the second stage: errno {-result}");
         }
@@ -52,6 +57,63 @@ internal static class Stage
             _ = HostPacketSocket.Send(info.ReadyFd, Encoding.UTF8.GetBytes(error.Message));
             return 128;
         }
+    }
+
+    /// <summary>Waits for the caller to have given this process its place: control group, ids, priority for the OOM killer.</summary>
+    private static void AwaitWord(int socket)
+    {
+        Span<byte> word = stackalloc byte[1];
+        long n;
+        while ((n = HostFile.Read(socket, word)) == -(long)Errno.EINTR)
+        {
+        }
+
+        if (n <= 0)
+        {
+            throw new RunscException("whoever started this process has gone");
+        }
+    }
+
+    /// <summary>The file that takes the label of the next program; −1 when there is none to set.</summary>
+    private static int OpenLabel(StartInfo info)
+    {
+        if (info.ExecLabel is null)
+        {
+            return -1;
+        }
+
+        bool isProfile = info.ExecLabel.StartsWith("exec ", StringComparison.Ordinal);
+        int fd = isProfile ? HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/thread-self/attr/apparmor/exec\0"u8, Fcntl.O_WRONLY | Fcntl.O_CLOEXEC) : -1;
+        fd = fd >= 0 ? fd : HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/thread-self/attr/exec\0"u8, Fcntl.O_WRONLY | Fcntl.O_CLOEXEC);
+        return fd >= 0 ? fd : throw new RunscException($"cannot open /proc/thread-self/attr/exec: errno {-fd}");
+    }
+
+    private static void WriteLabel(int fd, string? label)
+    {
+        if (fd >= 0)
+        {
+            Check((int)HostFile.Write(fd, Encoding.UTF8.GetBytes(label!)), $"set the label \"{label}\"");
+        }
+    }
+
+    /// <summary>
+    /// createContainer hooks: they see the host's files and the container's root at its place, with the container's network. What they mount
+    /// there is in this process's mount namespace, and so in the trees that are opened next.
+    /// </summary>
+    private static void RunHooks(StartInfo info)
+    {
+        if (info.Hooks is not { Count: > 0 })
+        {
+            return;
+        }
+
+        byte[] buffer = new byte[64 << 10];
+        long n = HostPacketSocket.Receive(info.ReadyFd, buffer, default, out _);
+        OciState state = n > 0 ? JsonSerializer.Deserialize(buffer.AsSpan(0, (int)n), StateJson.Default.OciState)! : throw new RunscException("whoever started this process has gone");
+        Check(HostProcess.Mount(null, "/", null, Linux.Mount.MS_REC | Linux.Mount.MS_SLAVE, null), "keep mounts of hooks inside");
+        int network = HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes($"/proc/{state.Pid}/ns/net"), 0], Fcntl.O_RDONLY | Fcntl.O_CLOEXEC);
+        HookRunner.Run("createContainer", info.Hooks, state, network);
+        _ = HostFile.Close(network);
     }
 
     // The runtime reads its settings from the environment: small steps for the heap, since it is small.

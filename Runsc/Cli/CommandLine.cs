@@ -15,6 +15,8 @@ internal static class CommandLine
     /// <summary>Version of the OCI runtime specification.</summary>
     public const string SpecVersion = "1.2.0";
 
+    public static string ProgramVersion => Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+
     /// <summary>Status of every failure that is not the application's.</summary>
     public const int Failure = 128;
 
@@ -61,7 +63,8 @@ internal static class CommandLine
         {
             RunCommand.Make(), CreateCommand.Make(), LifecycleCommands.MakeStart(), StateCommands.MakeState(), LifecycleCommands.MakeKill(), LifecycleCommands.MakeDelete(),
             StateCommands.MakeList(), StateCommands.MakePs(), ExecCommand.Make(line), LifecycleCommands.MakeWait(), LifecycleCommands.MakePause(), LifecycleCommands.MakeResume(),
-            SpecCommand.Make(), DoCommand.Make(), FeaturesCommand.Make(), CompletionCommand.Make(),
+            EventsCommand.Make(), UpdateCommand.Make(), ReadCommand.Make(), DebugCommand.Make(), DebugCommand.MakeUsage(),
+            SpecCommand.Make(), DoCommand.Make(), FeaturesCommand.Make(), InstallCommand.MakeInstall(), InstallCommand.MakeUninstall(), CompletionCommand.Make(),
         };
         GlobalOptions.AddTo(root);
         foreach (VersionOption version in root.Options.OfType<VersionOption>())
@@ -104,8 +107,7 @@ internal static class CommandLine
     {
         public override int Invoke(ParseResult parseResult)
         {
-            string version = Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
-            Console.Out.WriteLine($"runsc version {version}");
+            Console.Out.WriteLine($"runsc version {ProgramVersion}");
             Console.Out.WriteLine($"spec: {SpecVersion}");
             return 0;
         }

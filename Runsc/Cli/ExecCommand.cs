@@ -2,12 +2,10 @@ using System;
 using System.Collections.Generic;
 using System.CommandLine;
 using System.Globalization;
-using System.IO;
 using System.Text;
 using Runsc.Common;
 using Runsc.Container;
 using Runsc.Container.Console;
-using Runsc.Control;
 using Runsc.Host.Processes;
 using Runsc.Host.Syscalls;
 using Runsc.Linux;
@@ -37,6 +35,8 @@ internal static class ExecCommand
     private static readonly Option<string> s_console = Commands.ConsoleSocket();
     private static readonly Option<int> s_preserve = Commands.PreserveFds();
 
+    private static readonly Option<bool> s_ignorePaused = new("--ignore-paused") { Description = "also in a paused container" };
+
     /// <summary>Given to the agent: a pipe for one line, empty when the process runs, else why not.</summary>
     private static readonly Option<int?> s_agent = new("--agent-fd") { Hidden = true };
 
@@ -44,9 +44,9 @@ internal static class ExecCommand
     {
         Command command = new("exec", "run another process in a container")
         {
-            s_id, s_words, s_process, s_cwd, s_env, s_user, s_groups, s_caps, s_tty, s_noNewPrivs, s_detach, s_pidFile, s_internalPidFile, s_console, s_preserve, s_agent,
+            s_id, s_words, s_process, s_cwd, s_env, s_user, s_groups, s_caps, s_tty, s_noNewPrivs, s_detach, s_pidFile, s_internalPidFile, s_console, s_preserve, s_ignorePaused, s_agent,
         };
-        Commands.AddIgnored(command, ["--ignore-paused"], ["--process-label", "--apparmor", "--cgroup"]);
+        Commands.AddIgnored(command, [], ["--process-label", "--apparmor", "--cgroup"]);
         command.SetAction(result => result.GetValue(s_agent) is int pipe ? RunAgent(result, pipe)
             : result.GetValue(s_detach) ? Detach(result, commandLine())
             : Attached(result, null));
@@ -58,7 +58,7 @@ internal static class ExecCommand
     {
         ContainerManager manager = Commands.Manager(result);
         ContainerState state = manager.States.Load(result.GetRequiredValue(s_id));
-        ExecRequest request = Describe(result, state, out ConsoleSize? size);
+        ProcessSpec request = Describe(result, state);
         string? socket = result.GetValue(s_console);
         if (started is not null && request.Terminal && socket is null)
         {
@@ -66,13 +66,13 @@ internal static class ExecCommand
         }
 
         List<int> descriptors = Commands.OwnDescriptors(result.GetValue(s_preserve));
-        using ConsolePair? console = request.Terminal ? new ConsolePair(size) : null;
+        using ConsolePair? console = request.Terminal ? new ConsolePair(request.ConsoleSize) : null;
         if (console is not null)
         {
             descriptors[0] = descriptors[1] = descriptors[2] = console.Replica;
         }
 
-        int process = manager.Execute(state.Id, request, [.. descriptors]);
+        int process = manager.Execute(state.Id, request, [.. descriptors], result.GetValue(s_ignorePaused));
         console?.CloseReplica();
         if (console is not null && socket is not null)
         {
@@ -81,7 +81,7 @@ internal static class ExecCommand
 
         if (result.GetValue(s_internalPidFile) is string file)
         {
-            WriteNumber(file, process);
+            ContainerManager.WritePidFile(file, process);
         }
 
         started?.Invoke();
@@ -155,7 +155,7 @@ internal static class ExecCommand
 
         if (result.GetValue(s_pidFile) is string file)
         {
-            WriteNumber(file, agent);
+            ContainerManager.WritePidFile(file, agent);
         }
 
         return 0;
@@ -179,30 +179,19 @@ internal static class ExecCommand
         return Encoding.UTF8.GetString(buffer, 0, length);
     }
 
-    private static void WriteNumber(string path, int number)
-    {
-        try
-        {
-            File.WriteAllText(path, number.ToString(CultureInfo.InvariantCulture));
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new RunscException($"cannot write {path}: {error.Message}");
-        }
-    }
-
     /// <summary>The process: from --process, or the container's own with the command's changes.</summary>
-    private static ExecRequest Describe(ParseResult result, ContainerState state, out ConsoleSize? size)
+    private static ProcessSpec Describe(ParseResult result, ContainerState state)
     {
         string[] words = result.GetValue(s_words) ?? [];
         ProcessSpec process;
         if (result.GetValue(s_process) is string file)
         {
             process = SpecLoader.LoadProcess(file);
+            process.Terminal |= result.GetValue(s_tty);
         }
         else
         {
-            process = SpecLoader.LoadBundle(state.Bundle).Process!;
+            process = state.Spec?.Process ?? throw new RunscException($"the state of container \"{state.Id}\" has no specification");
             process.Args = words.Length > 0 ? [.. words] : throw new RunscException("exec: a command or --process is needed");
             process.Terminal = result.GetValue(s_tty);
             process.NoNewPrivileges |= result.GetValue(s_noNewPrivs);
@@ -210,7 +199,7 @@ internal static class ExecCommand
             process.Env = [.. process.Env ?? [], .. result.GetValue(s_env) ?? []];
         }
 
-        UserSpec user = process.User ?? new UserSpec();
+        UserSpec user = process.User ??= new UserSpec();
         if (result.GetValue(s_user) is string given)
         {
             string[] parts = given.Split(':');
@@ -218,26 +207,22 @@ internal static class ExecCommand
             user.Gid = parts.Length > 1 ? Number("--user", parts[1]) : user.Gid;
         }
 
-        List<uint> groups = [.. user.AdditionalGids ?? []];
         foreach (string group in result.GetValue(s_groups) ?? [])
         {
-            groups.Add(Number("--additional-gids", group));
+            (user.AdditionalGids ??= []).Add(Number("--additional-gids", group));
         }
 
-        size = process.ConsoleSize;
-        return new ExecRequest
+        string[] more = result.GetValue(s_caps) ?? [];
+        if (more.Length > 0)
         {
-            Arguments = process.Args!,
-            Environment = process.Env ?? [],
-            WorkingDirectory = process.Cwd ?? "/",
-            Uid = user.Uid,
-            Gid = user.Gid,
-            Groups = groups,
-            Umask = user.Umask ?? 0x12,
-            Capabilities = CapabilityNames.ToMask(process.Capabilities?.Permitted, "process.capabilities") | CapabilityNames.ToMask([.. result.GetValue(s_caps) ?? []], "--cap"),
-            NoNewPrivileges = process.NoNewPrivileges,
-            Terminal = process.Terminal,
-        };
+            _ = CapabilityNames.ToMask([.. more], "--cap");
+            CapabilitiesSpec sets = process.Capabilities ??= new CapabilitiesSpec();
+            sets.Bounding = [.. sets.Bounding ?? [], .. more];
+            sets.Effective = [.. sets.Effective ?? [], .. more];
+            sets.Permitted = [.. sets.Permitted ?? [], .. more];
+        }
+
+        return process;
     }
 
     private static uint Number(string flag, string text) =>

@@ -1,13 +1,16 @@
 using System;
 using System.Buffers;
+using System.Collections.Generic;
 using System.CommandLine;
 using System.Text;
 using System.Text.Json;
+using Runsc.Config;
+using Runsc.Container;
 using Runsc.Oci;
 
 namespace Runsc.Cli;
 
-/// <summary>features: what callers may expect, in JSON (features.md of the runtime specification).</summary>
+/// <summary>features: what callers may expect, in JSON (features.md and features-linux.md of the runtime specification).</summary>
 internal static class FeaturesCommand
 {
     public static Command Make()
@@ -21,7 +24,7 @@ internal static class FeaturesCommand
         return command;
     }
 
-    private static string Describe()
+    internal static string Describe()
     {
         ArrayBufferWriter<byte> buffer = new();
         using (Utf8JsonWriter writer = new(buffer, new JsonWriterOptions { Indented = true }))
@@ -29,44 +32,52 @@ internal static class FeaturesCommand
             writer.WriteStartObject();
             writer.WriteString("ociVersionMin", "1.0.0");
             writer.WriteString("ociVersionMax", CommandLine.SpecVersion);
-            List("hooks", "prestart", "createRuntime", "poststart", "poststop");
-            List("mountOptions", "bind", "rbind", "ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "noatime", "relatime", "strictatime");
+            List(writer, "hooks", ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]);
+            List(writer, "mountOptions", MountOptions.Names);
             writer.WriteStartObject("linux");
-            List("namespaces", "ipc", "mount", "network", "pid", "uts");
-            List("capabilities", [.. CapabilityNames.All]);
-            foreach (string off in (string[])["cgroup", "seccomp", "apparmor", "selinux", "intelRdt"])
-            {
-                writer.WriteStartObject(off);
-                if (off == "cgroup")
-                {
-                    foreach (string kind in (string[])["v1", "v2", "systemd", "systemdUser", "rdma"])
-                    {
-                        writer.WriteBoolean(kind, false);
-                    }
-                }
-                else
-                {
-                    writer.WriteBoolean("enabled", false);
-                }
+            List(writer, "namespaces", ["cgroup", "ipc", "mount", "network", "pid", "user", "uts"]);
+            List(writer, "capabilities", CapabilityNames.All);
+            Flags(writer, "cgroup", ("v1", true), ("v2", true), ("systemd", false), ("systemdUser", false), ("rdma", true));
 
-                writer.WriteEndObject();
-            }
-
+            // linux.seccomp is not carried out: the kernel that a filter protects is the sandbox's own.
+            Flags(writer, "seccomp", ("enabled", false));
+            Flags(writer, "apparmor", ("enabled", HostLabels.IsAppArmorEnabled()));
+            Flags(writer, "selinux", ("enabled", false));
+            Flags(writer, "intelRdt", ("enabled", false));
+            writer.WriteStartObject("mountExtensions");
+            Flags(writer, "idmap", ("enabled", false));
             writer.WriteEndObject();
+            Flags(writer, "netDevices", ("enabled", false));
             writer.WriteEndObject();
-
-            void List(string name, params string[] values)
-            {
-                writer.WriteStartArray(name);
-                foreach (string value in values)
-                {
-                    writer.WriteStringValue(value);
-                }
-
-                writer.WriteEndArray();
-            }
+            writer.WriteStartObject("annotations");
+            writer.WriteString("dev.gvisor.version", CommandLine.ProgramVersion);
+            writer.WriteEndObject();
+            List(writer, "potentiallyUnsafeConfigAnnotations", ["dev.gvisor.spec.", .. ConfigAnnotations.Names]);
+            writer.WriteEndObject();
         }
 
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+
+    private static void List(Utf8JsonWriter writer, string name, IEnumerable<string> values)
+    {
+        writer.WriteStartArray(name);
+        foreach (string value in values)
+        {
+            writer.WriteStringValue(value);
+        }
+
+        writer.WriteEndArray();
+    }
+
+    private static void Flags(Utf8JsonWriter writer, string name, params (string Name, bool Value)[] flags)
+    {
+        writer.WriteStartObject(name);
+        foreach ((string flag, bool value) in flags)
+        {
+            writer.WriteBoolean(flag, value);
+        }
+
+        writer.WriteEndObject();
     }
 }

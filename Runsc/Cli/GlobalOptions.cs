@@ -27,10 +27,12 @@ internal static class GlobalOptions
         Words("--overlay2", "where changes of files go", "none", "root:memory", "all:memory", "root:self", "all:self"),
         Switch("--ignore-cgroups", "do not use control groups"),
         Switch("--rootless", "for users other than root"),
+        Switch("--systemd-cgroup", "linux.cgroupsPath is SLICE:PREFIX:NAME"),
+        Switch("--allow-flag-override", "annotations dev.gvisor.flag.* may set any flag"),
     ];
 
-    /// <summary>What runc's callers pass and has no meaning here.</summary>
-    private static readonly Option[] s_ignored = [Switch("--systemd-cgroup", "accepted and ignored")];
+    /// <summary>What callers of other runtimes pass and has no meaning here.</summary>
+    private static readonly Option[] s_ignored = [Text("--criu", "accepted and ignored", "PATH")];
 
     public static void AddTo(RootCommand root)
     {

@@ -96,7 +96,7 @@ internal sealed class Launch(ContainerManager manager)
     {
         try
         {
-            ControlSocket.Call(manager.States.SocketOf(Id), new ControlRequest { Command = "resize", Rows = size.Rows, Columns = size.Columns });
+            manager.Call(manager.States.Load(Id), new ControlRequest { Command = "resize", Rows = size.Rows, Columns = size.Columns });
         }
         catch (RunscException error)
         {

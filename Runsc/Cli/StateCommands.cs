@@ -81,22 +81,28 @@ internal static class StateCommands
             }
             else
             {
-                List<string[]> rows = [["UID", "PID", "PPID", "STIME", "TIME", "CMD"]];
-                foreach (ProcessEntry entry in entries)
-                {
-                    rows.Add(
-                    [
-                        entry.Uid.ToString(CultureInfo.InvariantCulture), entry.Pid.ToString(CultureInfo.InvariantCulture),
-                        entry.Ppid.ToString(CultureInfo.InvariantCulture), entry.Stime, entry.Time, entry.Cmd,
-                    ]);
-                }
-
-                PrintTable(rows);
+                Write(ProcessTable(entries));
             }
 
             return 0;
         });
         return command;
+    }
+
+    public static string ProcessTable(List<ProcessEntry> entries)
+    {
+        List<string[]> rows = [["UID", "PID", "PPID", "PGID", "C", "TTY", "STIME", "TIME", "CMD"]];
+        foreach (ProcessEntry entry in entries)
+        {
+            rows.Add(
+            [
+                entry.Uid.ToString(CultureInfo.InvariantCulture), entry.Pid.ToString(CultureInfo.InvariantCulture),
+                entry.Ppid.ToString(CultureInfo.InvariantCulture), entry.Pgid.ToString(CultureInfo.InvariantCulture),
+                entry.C.ToString(CultureInfo.InvariantCulture), entry.Tty, entry.Stime, entry.Time, entry.Cmd,
+            ]);
+        }
+
+        return Table(rows);
     }
 
     private static bool IsJson(string? format, string other) =>

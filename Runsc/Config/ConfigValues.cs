@@ -22,6 +22,8 @@ internal static class ConfigValues
         ["overlay2"] = (config, value) => config.Overlay2 = value,
         ["ignore-cgroups"] = (config, value) => config.IgnoreCgroups = Flag(value),
         ["rootless"] = (config, value) => config.Rootless = Flag(value),
+        ["systemd-cgroup"] = (config, value) => config.SystemdCgroup = Flag(value),
+        ["allow-flag-override"] = (config, value) => config.AllowFlagOverride = Flag(value),
     };
 
     public static IReadOnlyCollection<string> Names => s_setters.Keys;

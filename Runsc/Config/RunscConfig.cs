@@ -48,6 +48,12 @@ internal sealed class RunscConfig
 
     public bool Rootless { get; set; }
 
+    /// <summary>linux.cgroupsPath names a slice and a scope of systemd.</summary>
+    public bool SystemdCgroup { get; set; }
+
+    /// <summary>Annotations may set any flag.</summary>
+    public bool AllowFlagOverride { get; set; }
+
     /// <summary>Checks values that are one of a few words.</summary>
     /// <exception cref="RunscException">Names the flag.</exception>
     public void Check()

@@ -3,14 +3,17 @@ using System.Collections.Generic;
 using System.IO;
 using Runsc.Common;
 using Runsc.Config;
+using Runsc.Container.Hooks;
 using Runsc.Control;
 using Runsc.Host.Processes;
+using Runsc.Host.Syscalls;
+using Runsc.Linux;
 using Runsc.Oci;
 
 namespace Runsc.Container;
 
 /// <summary>What the commands do to containers. Failures are <see cref="RunscException"/>s with one line for the user.</summary>
-internal sealed class ContainerManager(RunscConfig config)
+internal sealed partial class ContainerManager(RunscConfig config)
 {
     private readonly StateDirectory _states = new(config.Root);
 
@@ -19,34 +22,42 @@ internal sealed class ContainerManager(RunscConfig config)
     /// <summary>create: sandbox and gofer run, the first process waits for <see cref="Start"/>.</summary>
     /// <param name="id">A new id.</param>
     /// <param name="bundle">Directory of config.json.</param>
+    /// <param name="spec">What config.json says.</param>
     /// <param name="pidFile">Where the sandbox's process id is written; null for nowhere.</param>
     /// <param name="standard">Standard input, output and error of the container; they stay the caller's.</param>
-    public ContainerState Create(string id, string bundle, string? pidFile, IReadOnlyList<int> standard)
-    {
-        StateDirectory.CheckId(id);
-        bundle = Path.GetFullPath(bundle);
-        Spec spec = SpecLoader.LoadBundle(bundle);
-        return Create(id, bundle, spec, pidFile, standard);
-    }
-
     public ContainerState Create(string id, string bundle, Spec spec, string? pidFile, IReadOnlyList<int> standard)
     {
+        ConfigAnnotations.Apply(config, spec.Annotations);
+        config.Check();
         ContainerState state = new()
         {
             Id = id,
+            SandboxId = PodAnnotations.SandboxOf(spec.Annotations) ?? id,
             Bundle = bundle,
             OciVersion = spec.OciVersion!,
             Created = DateTime.UtcNow,
             Owner = Environment.GetEnvironmentVariable("SUDO_USER") ?? Environment.GetEnvironmentVariable("USER") ?? "root",
             Annotations = spec.Annotations ?? [],
+            Spec = spec,
         };
+
+        // A container joins a sandbox under the sandbox's lock, so that it does not go meanwhile. Sandbox first, container second.
+        using ContainerLock? pod = state.IsFirst ? null : _states.Lock(state.SandboxId);
         using ContainerLock held = _states.Lock(id);
         try
         {
             new Launcher(config, _states).Create(state, spec, standard);
             if (pidFile is not null)
             {
-                WritePidFile(pidFile, state.SandboxPid);
+                try
+                {
+                    WritePidFile(pidFile, state.SandboxPid);
+                }
+                catch
+                {
+                    new Launcher(config, _states).Destroy(state);
+                    throw;
+                }
             }
         }
         catch
@@ -62,10 +73,10 @@ internal sealed class ContainerManager(RunscConfig config)
         return state;
     }
 
-    // In one step, for readers that wait for the file.
-    private static void WritePidFile(string path, int pid)
+    /// <summary>In one step, for readers that wait for the file.</summary>
+    public static void WritePidFile(string path, int pid)
     {
-        string temporary = path + ".new";
+        string temporary = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, "." + Path.GetFileName(path));
         try
         {
             File.WriteAllText(temporary, pid.ToString(System.Globalization.CultureInfo.InvariantCulture));
@@ -82,54 +93,112 @@ internal sealed class ContainerManager(RunscConfig config)
     {
         ContainerState state = _states.Load(id);
         using ContainerLock held = _states.Lock(state.Id);
-        state = _states.Load(state.Id);
+        state = Refresh(_states.Load(state.Id));
         if (state.Status != "created")
         {
             throw new RunscException($"cannot start container \"{state.Id}\": it is {state.Status}");
         }
 
-        ControlSocket.Call(_states.SocketOf(state.Id), new ControlRequest { Command = "start" });
+        HooksSpec? hooks = state.Spec?.Hooks;
+        List<int> descriptors = [];
+        try
+        {
+            ControlRequest request = new() { Command = "start" };
+            if (hooks?.StartContainer is { Count: > 0 })
+            {
+                request.Hooks = hooks.StartContainer;
+                descriptors.Add(HookRunner.Pack(state.Describe("created")));
+                descriptors.Add(HostFile.OpenAt(Fcntl.AT_FDCWD, "/dev/null\0"u8, Fcntl.O_RDWR | Fcntl.O_CLOEXEC));
+                if (descriptors.Exists(fd => fd < 0))
+                {
+                    throw new RunscException("cannot open the files of startContainer hooks");
+                }
+            }
+
+            Call(state, request, [.. descriptors]);
+        }
+        finally
+        {
+            descriptors.ForEach(fd => HostFile.Close(fd));
+        }
+
         state.Phase = "running";
         _states.Save(state);
+        HookRunner.RunAll("poststart", hooks?.Poststart, state.Describe("running"));
     }
 
     /// <summary>The end of a container that this process has created: its exit status as a shell tells it.</summary>
     public int WaitForOwn(ContainerState state)
     {
-        int result = HostProcess.Wait(state.SandboxPid, out int status);
-        if (result < 0)
+        if (!state.IsFirst)
         {
-            throw new RunscException($"cannot wait for the sandbox: errno {-result}");
+            return Wait(state.Id, 0);
         }
 
-        int signal = status & 0x7f;
-        return signal != 0 ? 128 + signal : (status >> 8) & 0xff;
+        int result = HostProcess.Wait(state.SandboxPid, out int status);
+        return result < 0 ? throw new RunscException($"cannot wait for the sandbox: errno {-result}") : ShellStatus(status);
     }
 
     /// <summary>wait: blocks until the first process of a container has ended; its exit status.</summary>
     public int Wait(string id, int process)
     {
         ContainerState state = _states.Load(id);
-        if (state.Status == "stopped")
+        try
         {
-            throw new RunscException($"container \"{state.Id}\" is stopped");
+            return ShellStatus(Call(state, new ControlRequest { Command = "wait", ProcessId = process }).Status);
         }
-
-        ControlAnswer answer = ControlSocket.Call(_states.SocketOf(state.Id), new ControlRequest { Command = "wait", ProcessId = process });
-        int signal = answer.Status & 0x7f;
-        return signal != 0 ? 128 + signal : (answer.Status >> 8) & 0xff;
+        catch (SandboxGoneException) when (process == 0)
+        {
+            return ReadExitFile(state);
+        }
     }
 
-    /// <summary>kill: a signal for the first process, for another, or for all.</summary>
+    /// <summary>The exit status that a sandbox has left; one that was killed has left none, and counts as killed.</summary>
+    private int ReadExitFile(ContainerState state)
+    {
+        for (int i = 0; HostProcesses.IsAlive(state.SandboxPid, state.SandboxStart) && i < 1000; i++)
+        {
+            System.Threading.Thread.Sleep(2);
+        }
+
+        try
+        {
+            string text = File.ReadAllText(_states.ExitFileOf(state.Id));
+            return text.Length > 0 && int.TryParse(text, out int status) ? ShellStatus(status) : 128 + Signal.SIGKILL;
+        }
+        catch (IOException)
+        {
+            throw new RunscException($"container \"{state.Id}\" is not running and its exit status is unavailable");
+        }
+    }
+
+    private static int ShellStatus(int status)
+    {
+        int signal = status & 0x7f;
+        return signal != 0 ? 128 + signal : (status >> 8) & 0xff;
+    }
+
+    /// <summary>kill: a signal for the first process, for another, for a process group, or for all.</summary>
     public void Kill(string id, int signal, int process, bool all)
     {
-        ContainerState state = _states.Load(id);
-        if (state.Status is not ("created" or "running"))
+        ContainerState state = Refresh(_states.Load(id));
+        if (state.Status is not ("created" or "running" or "paused"))
         {
             throw new RunscException($"cannot kill container \"{state.Id}\": container not running");
         }
 
-        ControlSocket.Call(_states.SocketOf(state.Id), new ControlRequest { Command = "signal", Signal = signal, ProcessId = process, All = all });
+        try
+        {
+            Call(state, new ControlRequest { Command = "signal", Signal = signal, ProcessId = process, All = all });
+        }
+        catch (SandboxGoneException error)
+        {
+            // The signal was its last, and the answer was lost; or it went before: then there was nobody to signal.
+            if (!error.WasAsked)
+            {
+                throw new RunscException($"cannot kill container \"{state.Id}\": container not running");
+            }
+        }
     }
 
     /// <summary>delete: removes a stopped container; with <paramref name="force"/> one in any state, and one that is not there is no error.</summary>
@@ -150,29 +219,22 @@ internal sealed class ContainerManager(RunscConfig config)
         }
 
         using ContainerLock held = _states.Lock(state.Id);
-        state = _states.TryRead(state.Id) ?? state;
+        state = Refresh(_states.TryRead(state.Id) ?? state);
         if (!force && state.Status is not ("stopped" or "created"))
         {
-            throw new RunscException($"cannot delete container \"{state.Id}\" that is not stopped: it is {state.Status}");
+            throw new RunscException($"cannot delete container \"{state.Id}\" that is not stopped: {state.Status}");
         }
 
+        // Whatever else is in a sandbox goes with its first container; its own `delete` finds it stopped.
         new Launcher(config, _states).Destroy(state);
         held.RemoveFile();
+        HookRunner.RunAll("poststop", state.Spec?.Hooks?.Poststop, state.Describe("stopped"));
     }
 
     public OciState State(string id)
     {
-        ContainerState state = _states.Load(id);
-        string status = state.Status;
-        return new OciState
-        {
-            OciVersion = state.OciVersion,
-            Id = state.Id,
-            Status = status,
-            Pid = status == "stopped" ? 0 : state.SandboxPid,
-            Bundle = state.Bundle,
-            Annotations = state.Annotations.Count == 0 ? null : state.Annotations,
-        };
+        ContainerState state = Refresh(_states.Load(id));
+        return state.Describe(state.Status);
     }
 
     public List<ListEntry> List()
@@ -182,7 +244,7 @@ internal sealed class ContainerManager(RunscConfig config)
         {
             if (_states.TryRead(id) is ContainerState state)
             {
-                string status = state.Status;
+                string status = Refresh(state).Status;
                 entries.Add(new ListEntry
                 {
                     OciVersion = state.OciVersion,
@@ -190,7 +252,9 @@ internal sealed class ContainerManager(RunscConfig config)
                     Pid = status == "stopped" ? 0 : state.SandboxPid,
                     Status = status,
                     Bundle = state.Bundle,
+                    Rootfs = state.Spec?.Root?.Path is string root ? Path.GetFullPath(Path.Combine(state.Bundle, root)) : null,
                     Created = state.Created,
+                    Annotations = state.Annotations.Count == 0 ? null : state.Annotations,
                     Owner = state.Owner,
                 });
             }
@@ -199,43 +263,93 @@ internal sealed class ContainerManager(RunscConfig config)
         return entries;
     }
 
-    public List<ProcessEntry> Processes(string id)
-    {
-        ContainerState state = RunningState(id);
-        return ControlSocket.Call(_states.SocketOf(state.Id), new ControlRequest { Command = "ps" }).Processes ?? [];
-    }
+    public List<ProcessEntry> Processes(string id) => Call(RunningState(id), new ControlRequest { Command = "ps" }).Processes ?? [];
 
     /// <summary>exec: starts another process; its number inside.</summary>
     /// <param name="id">The container.</param>
-    /// <param name="request">What to run.</param>
+    /// <param name="process">What to run.</param>
     /// <param name="standard">Its standard input, output and error; they stay the caller's.</param>
-    public int Execute(string id, ExecRequest request, ReadOnlySpan<int> standard)
+    /// <param name="evenPaused">A paused container takes it too; it runs once the container does.</param>
+    public int Execute(string id, ProcessSpec process, ReadOnlySpan<int> standard, bool evenPaused)
     {
-        ContainerState state = RunningState(id);
-        return ControlSocket.Call(_states.SocketOf(state.Id), new ControlRequest { Command = "exec", Exec = request }, standard).ProcessId;
+        ContainerState state = Refresh(_states.Load(id));
+        if (state.Status == "paused" && !evenPaused)
+        {
+            throw new RunscException($"cannot exec in a paused container (use --ignore-paused to override): \"{state.Id}\"");
+        }
+
+        if (state.Status is not ("running" or "paused"))
+        {
+            throw new RunscException($"cannot exec in a container that is not running: \"{state.Id}\" is {state.Status}");
+        }
+
+        return Call(state, new ControlRequest { Command = "exec", Exec = process }, standard).ProcessId;
     }
 
     /// <summary>The end of a process that <see cref="Execute"/> has started: its exit status.</summary>
     public int WaitForProcess(string id, int process)
     {
-        ControlAnswer answer = ControlSocket.Call(_states.SocketOf(_states.Load(id).Id), new ControlRequest { Command = "reap", ProcessId = process });
-        int signal = answer.Status & 0x7f;
-        return signal != 0 ? 128 + signal : (answer.Status >> 8) & 0xff;
+        try
+        {
+            return ShellStatus(Call(_states.Load(id), new ControlRequest { Command = "reap", ProcessId = process }).Status);
+        }
+        catch (SandboxGoneException)
+        {
+            // The container has ended, and with it all its processes, by SIGKILL.
+            return 128 + Signal.SIGKILL;
+        }
     }
 
-    public void Pause(string id) => Simple(id, "pause");
+    public void Pause(string id) => ChangePhase(id, "running", "pause", "paused");
 
-    public void Resume(string id) => Simple(id, "resume");
+    public void Resume(string id) => ChangePhase(id, "paused", "resume", "running");
 
-    private void Simple(string id, string command)
+    private void ChangePhase(string id, string from, string command, string to)
     {
-        ContainerState state = RunningState(id);
-        ControlSocket.Call(_states.SocketOf(state.Id), new ControlRequest { Command = command });
+        ContainerState state = _states.Load(id);
+        using ContainerLock held = _states.Lock(state.Id);
+        state = Refresh(_states.Load(state.Id));
+        if (state.Status != from)
+        {
+            throw new RunscException($"cannot {command} container \"{state.Id}\": container not {from}: it is {state.Status}");
+        }
+
+        Call(state, new ControlRequest { Command = command });
+        state.Phase = to;
+        _states.Save(state);
     }
 
     private ContainerState RunningState(string id)
     {
-        ContainerState state = _states.Load(id);
-        return state.Status == "running" ? state : throw new RunscException($"container \"{state.Id}\" is not running: it is {state.Status}");
+        ContainerState state = Refresh(_states.Load(id));
+        return state.Status is "running" or "paused" ? state : throw new RunscException($"container \"{state.Id}\" is not running: it is {state.Status}");
+    }
+
+    /// <summary>A further container of a sandbox ends without its sandbox: the Sentry is asked.</summary>
+    private ContainerState Refresh(ContainerState state)
+    {
+        if (state.IsFirst || state.Status is not ("running" or "paused" or "created"))
+        {
+            return state;
+        }
+
+        try
+        {
+            string? now = Call(state, new ControlRequest { Command = "state" }).State;
+            state.Phase = now == "stopped" ? "stopped" : state.Phase;
+        }
+        catch (RunscException)
+        {
+            state.Phase = "stopped";
+        }
+
+        return state;
+    }
+
+    /// <summary>A request about a container to its sandbox.</summary>
+    public ControlAnswer Call(ContainerState state, ControlRequest request, ReadOnlySpan<int> descriptors = default)
+    {
+        request.Container = state.IsFirst ? "" : state.Id;
+        return ControlSocket.Call(_states.SocketOf(state.SandboxId), request, descriptors);
     }
 }

@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Text.Json.Serialization;
+using Runsc.Oci;
 
 namespace Runsc.Container;
 
@@ -15,7 +16,7 @@ internal sealed class ContainerState
 
     public string OciVersion { get; set; } = "";
 
-    /// <summary>creating, created, running.</summary>
+    /// <summary>creating, created, running, paused; stopped for a further container that has been killed.</summary>
     public string Phase { get; set; } = "creating";
 
     /// <summary>The Sentry's process on the host, and when it began (in ticks since the host's start).</summary>
@@ -33,9 +34,36 @@ internal sealed class ContainerState
 
     public Dictionary<string, string> Annotations { get; set; } = [];
 
-    /// <summary>creating, created, running or stopped, as the processes are now.</summary>
+    /// <summary>The container whose sandbox this one is in; its own id for the first.</summary>
+    public string SandboxId { get; set; } = "";
+
+    /// <summary>Its control group: directories by controller, see ControlGroup.</summary>
+    public Dictionary<string, string> CgroupPaths { get; set; } = [];
+
+    /// <summary>The group of the sandbox's processes when it is another one (dev.gvisor.spec.cgroup-parent).</summary>
+    public Dictionary<string, string> SandboxCgroupPaths { get; set; } = [];
+
+    /// <summary>The specification that it was made from: its bundle may have gone since.</summary>
+    public Spec? Spec { get; set; }
+
     [JsonIgnore]
-    public string Status => Phase == "creating" ? "creating" : HostProcesses.IsAlive(SandboxPid, SandboxStart) ? Phase : "stopped";
+    public bool IsFirst => SandboxId == Id;
+
+    /// <summary>creating, created, running, paused or stopped, as the processes are now. Of a further container of a sandbox only the Sentry knows whether it has ended.</summary>
+    [JsonIgnore]
+    public string Status => Phase is "creating" or "stopped" ? Phase : HostProcesses.IsAlive(SandboxPid, SandboxStart) ? Phase : "stopped";
+
+    /// <summary>The state that the specification defines.</summary>
+    /// <param name="status">As it is now, or as a hook is to see it.</param>
+    public OciState Describe(string status) => new()
+    {
+        OciVersion = OciVersion,
+        Id = Id,
+        Status = status,
+        Pid = status == "stopped" ? 0 : SandboxPid,
+        Bundle = Bundle,
+        Annotations = Annotations.Count == 0 ? null : Annotations,
+    };
 }
 
 /// <summary>The OCI state of a container ("state" of the runtime specification).</summary>
@@ -67,7 +95,11 @@ internal sealed class ListEntry
 
     public string Bundle { get; set; } = "";
 
+    public string? Rootfs { get; set; }
+
     public DateTime Created { get; set; }
+
+    public Dictionary<string, string>? Annotations { get; set; }
 
     public string Owner { get; set; } = "";
 }

@@ -5,6 +5,9 @@ using System.Text;
 using System.Text.Json;
 using Runsc.Common;
 using Runsc.Config;
+using Runsc.Container.Cgroups;
+using Runsc.Container.Hooks;
+using Runsc.Container.Namespaces;
 using Runsc.Control;
 using Runsc.Host.Processes;
 using Runsc.Host.Syscalls;
@@ -14,9 +17,12 @@ using Runsc.Oci;
 namespace Runsc.Container;
 
 /// <summary>Starts the processes of a sandbox: the gofer and the Sentry. Everything that they need is opened here and inherited.</summary>
-internal sealed class Launcher(RunscConfig config, StateDirectory states)
+internal sealed partial class Launcher(RunscConfig config, StateDirectory states)
 {
     private const ulong DefaultMemory = 64UL << 30;
+
+    // A user that owns nothing on any system.
+    private const uint Nobody = 65534;
 
     /// <summary>Descriptors that this process opened for its children, closed at the end whatever happens.</summary>
     private readonly List<int> _own = [];
@@ -35,7 +41,15 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
         bool done = false;
         try
         {
-            Start(state, spec, standard);
+            if (state.IsFirst)
+            {
+                StartSandbox(state, spec, standard);
+            }
+            else
+            {
+                StartInSandbox(state, spec, standard);
+            }
+
             done = true;
         }
         finally
@@ -53,62 +67,58 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
         }
     }
 
-    /// <summary>Ends the processes of a container and removes its state.</summary>
+    /// <summary>Ends the processes of a container, and removes its control group and its state.</summary>
     public void Destroy(ContainerState state)
     {
-        foreach ((int pid, ulong start) in new[] { (state.SandboxPid, state.SandboxStart), (state.GoferPid, state.GoferStart) })
+        if (state.IsFirst)
         {
-            if (HostProcesses.IsAlive(pid, start))
-            {
-                _ = HostProcess.Kill(pid, Signal.SIGKILL);
-            }
-
-            // Ours to reap if we started it; else its parent does that.
-            for (int i = 0; pid > 0 && HostProcess.Wait(pid, out _, 1) == 0 && i < 500; i++)
-            {
-                System.Threading.Thread.Sleep(2);
-            }
-
-            for (int i = 0; HostProcesses.IsAlive(pid, start) && i < 1000; i++)
-            {
-                System.Threading.Thread.Sleep(2);
-            }
+            End(state.SandboxPid, state.SandboxStart);
+        }
+        else
+        {
+            EndInSandbox(state);
         }
 
+        End(state.GoferPid, state.GoferStart);
+        ControlGroup.Load(state.CgroupPaths)?.Remove();
+        ControlGroup.Load(state.SandboxCgroupPaths)?.Remove();
         states.Remove(state.Id);
     }
 
-    private void Start(ContainerState state, Spec spec, IReadOnlyList<int> standard)
+    private static void End(int pid, ulong start)
     {
+        if (HostProcesses.IsAlive(pid, start))
+        {
+            _ = HostProcess.Kill(pid, Signal.SIGKILL);
+        }
+
+        // Ours to reap if we started it; else its parent does that.
+        for (int i = 0; pid > 0 && HostProcess.Wait(pid, out _, 1) == 0 && i < 500; i++)
+        {
+            System.Threading.Thread.Sleep(2);
+        }
+
+        for (int i = 0; HostProcesses.IsAlive(pid, start) && i < 1000; i++)
+        {
+            System.Threading.Thread.Sleep(2);
+        }
+    }
+
+    private void StartSandbox(ContainerState state, Spec spec, IReadOnlyList<int> standard)
+    {
+        NamespacePlan plan = NamespacePlan.For(spec.Linux, config.Network == "host");
+        string? label = HostLabels.Check(spec);
         int program = Own(HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/exe\0"u8, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC), "/proc/self/exe");
         int kvm = OpenKvm();
         int log = OpenLog(state.Id);
         int control = Own(HostPacketSocket.Listen(states.SocketOf(state.Id)), "the control socket");
+        int network = plan.NetworkPath is null ? -1 : Own(plan.OpenNetwork(), plan.NetworkPath);
         List<TreeInfo> goferTrees = [], bootTrees = [];
-        AddTree(goferTrees, bootTrees, SpecLoader.RootOf(spec, state.Bundle), -1, readOnly: config.Overlay2 != "none" || spec.Root!.Readonly);
-        for (int i = 0; i < (spec.Mounts?.Count ?? 0); i++)
-        {
-            MountSpec mount = spec.Mounts![i];
-            if (IsBind(mount))
-            {
-                string source = Path.GetFullPath(Path.Combine(state.Bundle, mount.Source ?? ""));
-                if (!Path.Exists(source))
-                {
-                    throw new RunscException($"{Path.Combine(state.Bundle, "config.json")}: mounts: source {source}: no such file or directory");
-                }
-
-                AddTree(goferTrees, bootTrees, source, i, readOnly: mount.Options?.Contains("ro") == true || config.Overlay2.StartsWith("all:", StringComparison.Ordinal));
-            }
-        }
+        AddTrees(state, spec, goferTrees, bootTrees);
+        ControlGroup? group = MakeGroup(state, spec);
 
         Pair(out int goferReady, out int goferReadyChild);
-        StartInfo gofer = new() { Id = state.Id, Config = config, ProgramFd = program, ReadyFd = goferReadyChild, LogFd = log, Trees = goferTrees };
-        List<int> goferFds = [program, goferReadyChild, log];
-        goferTrees.ForEach(tree => goferFds.Add(tree.Socket));
-        int namespaces = HostProcess.CLONE_NEWNS | HostProcess.CLONE_NEWIPC | HostProcess.CLONE_NEWNET | HostProcess.CLONE_NEWUTS | HostProcess.CLONE_NEWPID;
-        state.GoferPid = Run("runsc-gofer", "gofer", program, gofer, goferFds, namespaces);
-        state.GoferStart = HostProcesses.StartOf(state.GoferPid);
-        states.Save(state);
+        StartGofer(state, spec, plan, program, log, goferTrees, goferReady, goferReadyChild, group, label);
 
         Pair(out int bootReady, out int bootReadyChild);
         StartInfo boot = new()
@@ -121,11 +131,16 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
             ControlFd = control,
             ReadyFd = bootReadyChild,
             LogFd = log,
+            ExitFd = OpenExitFile(state.Id),
             Trees = bootTrees,
-            MemoryLimit = MemoryLimit(),
-            Processors = Environment.ProcessorCount,
+            MemoryLimit = HostMemoryLimit(),
+            TotalMemory = Math.Min(HostMemoryLimit(), (ulong)Math.Max(group?.ReadMemoryLimit() ?? long.MaxValue, 1)),
+            Processors = ProcessorCount(spec.Linux?.Resources?.Cpu?.Cpus),
+            TaskLimit = Math.Max(spec.Linux?.Resources?.Pids?.Limit ?? 0, 0),
+            ExecLabel = label,
+            User = NamespacePlan.Maps(plan.UserIds, Nobody) && NamespacePlan.Maps(plan.GroupIds, Nobody) ? Nobody : 0,
         };
-        List<int> bootFds = [program, kvm, control, bootReadyChild, log];
+        List<int> bootFds = [program, kvm, control, bootReadyChild, log, boot.ExitFd];
         bootTrees.ForEach(tree => bootFds.Add(tree.Socket));
         foreach (int fd in standard)
         {
@@ -135,14 +150,19 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
             bootFds.Add(copy);
         }
 
-        state.SandboxPid = Run("runsc-sandbox", "boot", program, boot, bootFds, namespaces);
+        state.SandboxPid = Run("runsc-sandbox", "boot", program, boot, bootFds, plan.Sentry, network < 0 ? [] : [network]);
         state.SandboxStart = HostProcesses.StartOf(state.SandboxPid);
         states.Save(state);
+        Admit(state.SandboxPid, plan, group, spec, bootReady);
 
         CloseOwn(goferReadyChild);
         CloseOwn(bootReadyChild);
         goferTrees.ForEach(tree => CloseOwn(tree.Socket));
         bootTrees.ForEach(tree => CloseOwn(tree.Socket));
+        OciState seen = state.Describe("creating");
+        HookRunner.Run("prestart", spec.Hooks?.Prestart, seen);
+        HookRunner.Run("createRuntime", spec.Hooks?.CreateRuntime, seen);
+        GoOn(goferReady, spec, seen);
         AwaitReady(goferReady, "gofer");
 
         // Without this word the processes end: whoever started them has gone. The gofer ends with its clients, too.
@@ -153,7 +173,121 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
         _ = HostFile.Write(bootReady, "c"u8);
     }
 
-    private static bool IsBind(MountSpec mount) => mount.Type == "bind" || mount.Options?.Contains("bind") == true || mount.Options?.Contains("rbind") == true;
+    private void StartGofer(
+        ContainerState state, Spec spec, NamespacePlan plan, int program, int log, List<TreeInfo> trees, int ready, int readyChild, ControlGroup? group, string? label)
+    {
+        StartInfo gofer = new()
+        {
+            Id = state.Id,
+            Config = config,
+            ProgramFd = program,
+            ReadyFd = readyChild,
+            LogFd = log,
+            Trees = trees,
+            ExecLabel = label,
+            Hooks = spec.Hooks?.CreateContainer,
+        };
+        List<int> descriptors = [program, readyChild, log];
+        trees.ForEach(tree => descriptors.Add(tree.Socket));
+        state.GoferPid = Run("runsc-gofer", "gofer", program, gofer, descriptors, plan.Gofer, []);
+        state.GoferStart = HostProcesses.StartOf(state.GoferPid);
+        states.Save(state);
+        Admit(state.GoferPid, plan, group, spec, ready);
+    }
+
+    /// <summary>Gives a new process its place on the host, and lets it go on.</summary>
+    private void Admit(int pid, NamespacePlan plan, ControlGroup? group, Spec spec, int ready)
+    {
+        plan.MapIds(pid);
+        group?.Add(pid);
+        if (spec.Process!.OomScoreAdj is int score)
+        {
+            try
+            {
+                File.WriteAllText($"/proc/{pid}/oom_score_adj", score.ToString(System.Globalization.CultureInfo.InvariantCulture));
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                if (!config.Rootless)
+                {
+                    throw new RunscException($"cannot set process.oomScoreAdj {score}: {error.Message}");
+                }
+            }
+        }
+
+        _ = HostFile.Write(ready, "g"u8);
+    }
+
+    /// <summary>The hooks of the runtime are through: those of the container may run, which is the gofer's to do.</summary>
+    private static void GoOn(int goferReady, Spec spec, OciState seen)
+    {
+        if (spec.Hooks?.CreateContainer is { Count: > 0 })
+        {
+            _ = HostPacketSocket.Send(goferReady, JsonSerializer.SerializeToUtf8Bytes(seen, StateJson.Default.OciState));
+        }
+    }
+
+    private ControlGroup? MakeGroup(ContainerState state, Spec spec)
+    {
+        if (config.IgnoreCgroups)
+        {
+            return null;
+        }
+
+        CgroupMounts mounts = CgroupMounts.Read();
+        ControlGroup? group = ControlGroup.For(mounts, spec.Linux?.CgroupsPath, state.Id, config.SystemdCgroup);
+        if (group is null)
+        {
+            return null;
+        }
+
+        // Saved first: what is made from here on is found by `delete --force`.
+        state.CgroupPaths = new Dictionary<string, string>(group.Paths);
+        ControlGroup sandbox = group;
+        if (state.IsFirst && state.Annotations.TryGetValue("dev.gvisor.spec.cgroup-parent", out string? parent))
+        {
+            sandbox = ControlGroup.For(mounts, $"{parent.TrimEnd('/')}/{state.Id}", state.Id, systemd: false)!;
+            state.SandboxCgroupPaths = new Dictionary<string, string>(sandbox.Paths);
+        }
+
+        states.Save(state);
+        try
+        {
+            group.Create();
+            sandbox.Create();
+            sandbox.Apply(spec.Linux?.Resources ?? new ResourcesSpec());
+        }
+        catch (RunscException) when (config.Rootless)
+        {
+            // An ordinary user has no groups, unless the system has given some away.
+            state.CgroupPaths = [];
+            state.SandboxCgroupPaths = [];
+            states.Save(state);
+            return null;
+        }
+
+        return sandbox;
+    }
+
+    private void AddTrees(ContainerState state, Spec spec, List<TreeInfo> gofer, List<TreeInfo> boot)
+    {
+        AddTree(gofer, boot, SpecLoader.RootOf(spec, state.Bundle), -1, readOnly: config.Overlay2 != "none" || spec.Root!.Readonly);
+        for (int i = 0; i < (spec.Mounts?.Count ?? 0); i++)
+        {
+            MountSpec mount = spec.Mounts![i];
+            MountOptions options = MountOptions.Parse(mount);
+            if (options.IsBind)
+            {
+                string source = Path.GetFullPath(Path.Combine(state.Bundle, mount.Source ?? ""));
+                if (!Path.Exists(source))
+                {
+                    throw new RunscException($"{Path.Combine(state.Bundle, "config.json")}: mounts: source {source}: no such file or directory");
+                }
+
+                AddTree(gofer, boot, source, i, readOnly: (options.Flags & Mount.MS_RDONLY) != 0 || config.Overlay2.StartsWith("all:", StringComparison.Ordinal));
+            }
+        }
+    }
 
     private void AddTree(List<TreeInfo> gofer, List<TreeInfo> boot, string path, int mount, bool readOnly)
     {
@@ -162,10 +296,28 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
         boot.Add(new TreeInfo { Socket = other, Path = path, Mount = mount, ReadOnly = readOnly });
     }
 
-    private static ulong MemoryLimit()
+    private static ulong HostMemoryLimit()
     {
         long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         return available > 0 ? (ulong)available : DefaultMemory;
+    }
+
+    /// <summary>Processors that applications see: those of a list like "0-2,7", or all.</summary>
+    internal static int ProcessorCount(string? list)
+    {
+        int count = 0;
+        foreach (string range in (list ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            string[] ends = range.Split('-');
+            if (!int.TryParse(ends[0], out int first) || !int.TryParse(ends[^1], out int last) || last < first)
+            {
+                return Environment.ProcessorCount;
+            }
+
+            count += last - first + 1;
+        }
+
+        return count == 0 ? Environment.ProcessorCount : Math.Min(count, Environment.ProcessorCount);
     }
 
     private int OpenKvm()
@@ -177,6 +329,12 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
             -(int)Errno.EACCES or -(int)Errno.EPERM => throw new RunscException("/dev/kvm: permission denied"),
             _ => Own(fd, "/dev/kvm"),
         };
+    }
+
+    private int OpenExitFile(string id)
+    {
+        string path = states.ExitFileOf(id);
+        return Own(HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes(path), 0], Fcntl.O_RDWR | Fcntl.O_CREAT | Fcntl.O_CLOEXEC, 0x180), path);
     }
 
     private int OpenLog(string id)
@@ -198,19 +356,19 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
         }
 
         path = path.Replace("%ID%", id, StringComparison.Ordinal).Replace("%COMMAND%", "boot", StringComparison.Ordinal);
+        if (Path.GetDirectoryName(path) is { Length: > 0 } directory)
+        {
+            Directory.CreateDirectory(directory);
+        }
+
         byte[] name = [.. Encoding.UTF8.GetBytes(path), 0];
         return Own(HostFile.OpenAt(Fcntl.AT_FDCWD, name, Fcntl.O_WRONLY | Fcntl.O_CREAT | Fcntl.O_APPEND | Fcntl.O_CLOEXEC, 0x1a4), path);
     }
 
-    private int Run(string name, string stage, int program, StartInfo info, List<int> descriptors, int namespaces)
+    private int Run(string name, string stage, int program, StartInfo info, List<int> descriptors, int namespaces, List<int> joined)
     {
-        int memory = Own(HostMemory.CreateFile("runsc-start\0"u8, 0), "start information");
-        byte[] json = JsonSerializer.SerializeToUtf8Bytes(info, StartInfoJson.Default.StartInfo);
-        if (HostFile.PWrite(memory, json, 0) != json.Length)
-        {
-            throw new RunscException("cannot write the start information");
-        }
-
+        int memory = Pack(info);
+        _ = HostFile.SetCloseOnExec(memory, false);
         foreach (int fd in descriptors)
         {
             if (fd >= 0)
@@ -219,7 +377,7 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
             }
         }
 
-        int pid = HostProcess.Start(program, [name, "sandbox", stage, memory.ToString(System.Globalization.CultureInfo.InvariantCulture)], [], namespaces);
+        int pid = HostProcess.Start(program, [name, "sandbox", stage, memory.ToString(System.Globalization.CultureInfo.InvariantCulture)], [], namespaces, joined);
         foreach (int fd in descriptors)
         {
             if (fd >= 0)
@@ -230,6 +388,14 @@ internal sealed class Launcher(RunscConfig config, StateDirectory states)
 
         CloseOwn(memory);
         return pid < 0 ? throw new RunscException($"cannot start the {stage} process: errno {-pid}{(pid == -1 ? " (are namespaces allowed? root is needed)" : "")}") : pid;
+    }
+
+    /// <summary>A file with start information.</summary>
+    private int Pack(StartInfo info)
+    {
+        int memory = Own(HostMemory.CreateFile("runsc-start\0"u8, Mman.MFD_CLOEXEC), "start information");
+        byte[] json = JsonSerializer.SerializeToUtf8Bytes(info, StartInfoJson.Default.StartInfo);
+        return HostFile.PWrite(memory, json, 0) == json.Length ? memory : throw new RunscException("cannot write the start information");
     }
 
     /// <summary>Waits until a process says that it is ready; what it says else is why it is not.</summary>

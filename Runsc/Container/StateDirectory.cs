@@ -31,6 +31,9 @@ internal sealed partial class StateDirectory(string root)
 
     public string SocketOf(string id) => Path.Combine(root, id, "control.sock");
 
+    /// <summary>Gets the wait status of the container's first process; empty while it runs, and for good when the sandbox was killed.</summary>
+    public string ExitFileOf(string id) => Path.Combine(root, id, "exit");
+
     private string StateFile(string id) => Path.Combine(root, id, "state.json");
 
     /// <summary>Takes a container's lock, waiting for it.</summary>
@@ -107,7 +110,12 @@ internal sealed partial class StateDirectory(string root)
         {
             foreach (string directory in Directory.EnumerateDirectories(root))
             {
-                ids.Add(Path.GetFileName(directory));
+                // Others may keep something of their own here.
+                string id = Path.GetFileName(directory);
+                if (File.Exists(StateFile(id)))
+                {
+                    ids.Add(id);
+                }
             }
         }
 

@@ -1,13 +1,17 @@
 using System.Collections.Generic;
 using System.Text.Json.Serialization;
+using Runsc.Oci;
 
 namespace Runsc.Control;
 
 /// <summary>A request to a sandbox. One packet of the control socket is one message in JSON; descriptors travel beside it.</summary>
 internal sealed class ControlRequest
 {
-    /// <summary>start, signal, wait, exec, ps, pause, resume, resize, pid-wait.</summary>
+    /// <summary>What to do; see ControlServer.</summary>
     public string Command { get; set; } = "";
+
+    /// <summary>The container of the sandbox that is meant; empty for its first.</summary>
+    public string Container { get; set; } = "";
 
     /// <summary>Signal number.</summary>
     public int Signal { get; set; }
@@ -18,35 +22,23 @@ internal sealed class ControlRequest
     /// <summary>signal: to all processes.</summary>
     public bool All { get; set; }
 
-    public ExecRequest? Exec { get; set; }
+    /// <summary>exec: what runs. Its standard descriptors come with the message.</summary>
+    public ProcessSpec? Exec { get; set; }
+
+    /// <summary>start: programs of the container that run before its process. The first descriptor is their input, the second takes their output.</summary>
+    public List<HookSpec>? Hooks { get; set; }
 
     public int Rows { get; set; }
 
     public int Columns { get; set; }
-}
 
-/// <summary>Another process for a running container. Its standard descriptors come with the message.</summary>
-internal sealed class ExecRequest
-{
-    public List<string> Arguments { get; set; } = [];
+    /// <summary>read: a path inside; strace: names of calls; log: a level.</summary>
+    public string Text { get; set; } = "";
 
-    public List<string> Environment { get; set; } = [];
+    public long Offset { get; set; }
 
-    public string WorkingDirectory { get; set; } = "/";
-
-    public uint Uid { get; set; }
-
-    public uint Gid { get; set; }
-
-    public List<uint> Groups { get; set; } = [];
-
-    public uint Umask { get; set; } = 0x12;
-
-    public ulong Capabilities { get; set; }
-
-    public bool NoNewPrivileges { get; set; }
-
-    public bool Terminal { get; set; }
+    /// <summary>read: bytes, 0 for all; limit: tasks, 0 for no limit.</summary>
+    public long Size { get; set; }
 }
 
 /// <summary>The answer to a request.</summary>
@@ -61,8 +53,22 @@ internal sealed class ControlAnswer
     /// <summary>exec: the process's id inside.</summary>
     public int ProcessId { get; set; }
 
-    /// <summary>state: has the first process been started, has it ended?</summary>
+    /// <summary>state: created, running, paused or stopped.</summary>
     public string? State { get; set; }
+
+    /// <summary>stacks, usage: lines for the user.</summary>
+    public string? Text { get; set; }
+
+    /// <summary>stats: nanoseconds of processor time of the container's processes, and of all in the sandbox.</summary>
+    public long CpuTime { get; set; }
+
+    public long SandboxCpuTime { get; set; }
+
+    /// <summary>stats: processes and threads.</summary>
+    public long Tasks { get; set; }
+
+    /// <summary>stats, usage: bytes of memory that applications use.</summary>
+    public long Memory { get; set; }
 
     public List<ProcessEntry>? Processes { get; set; }
 }
@@ -75,6 +81,13 @@ internal sealed class ProcessEntry
     public int Pid { get; set; }
 
     public int Ppid { get; set; }
+
+    public int Pgid { get; set; }
+
+    /// <summary>Per cent of a processor since the start.</summary>
+    public int C { get; set; }
+
+    public string Tty { get; set; } = "?";
 
     public string Stime { get; set; } = "";
 

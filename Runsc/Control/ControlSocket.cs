@@ -10,7 +10,7 @@ namespace Runsc.Control;
 internal static class ControlSocket
 {
     /// <summary>Largest message.</summary>
-    public const int MaxSize = 128 << 10;
+    public const int MaxSize = 192 << 10;
 
     /// <summary>Asks and waits for the answer. The caller closes the descriptors that it sends.</summary>
     /// <exception cref="RunscException">The sandbox is gone, or says no.</exception>
@@ -19,22 +19,28 @@ internal static class ControlSocket
         int socket = HostPacketSocket.Connect(path);
         if (socket < 0)
         {
-            throw new RunscException($"cannot connect to the sandbox: errno {-socket}");
+            throw new SandboxGoneException($"cannot connect to the sandbox: errno {-socket}", wasAsked: false);
         }
 
         try
         {
             byte[] message = JsonSerializer.SerializeToUtf8Bytes(request, ControlJson.Default.ControlRequest);
-            if (message.Length > MaxSize || HostPacketSocket.Send(socket, message, descriptors) < 0)
+            if (message.Length > MaxSize)
             {
-                throw new RunscException("cannot send to the sandbox");
+                throw new RunscException($"the request is longer than {MaxSize >> 10} KiB");
+            }
+
+            long sent = HostPacketSocket.Send(socket, message, descriptors);
+            if (sent < 0)
+            {
+                throw new SandboxGoneException($"cannot send to the sandbox: errno {-sent}", wasAsked: false);
             }
 
             byte[] buffer = new byte[MaxSize];
             long n = HostPacketSocket.Receive(socket, buffer, default, out _);
             if (n <= 0)
             {
-                throw new RunscException("the sandbox has ended");
+                throw new SandboxGoneException("the sandbox has ended", wasAsked: true);
             }
 
             ControlAnswer answer = JsonSerializer.Deserialize(buffer.AsSpan(0, (int)n), ControlJson.Default.ControlAnswer)!;

@@ -26,6 +26,9 @@ internal sealed class StartInfo
     /// <summary>Boot: a byte (0 and nothing, or a message) is written here once it can be started. Gofer: the same.</summary>
     public int ReadyFd { get; set; } = -1;
 
+    /// <summary>Boot: a file that gets the exit status of the container, for those who ask when the sandbox has gone.</summary>
+    public int ExitFd { get; set; } = -1;
+
     /// <summary>Where debug lines go; −1 for nowhere.</summary>
     public int LogFd { get; set; } = -1;
 
@@ -38,7 +41,23 @@ internal sealed class StartInfo
     /// <summary>Gofer: /proc/self/fd; filled in by the first stage.</summary>
     public int DescriptorsFd { get; set; } = -1;
 
+    /// <summary>Bytes that applications may use at most.</summary>
     public ulong MemoryLimit { get; set; }
+
+    /// <summary>Bytes that they are told there are.</summary>
+    public ulong TotalMemory { get; set; }
+
+    /// <summary>Tasks that the container may have; 0 for no limit.</summary>
+    public long TaskLimit { get; set; }
+
+    /// <summary>What is written to /proc/self/attr of the host before the second stage: an AppArmor profile or a SELinux label; null for nothing.</summary>
+    public string? ExecLabel { get; set; }
+
+    /// <summary>Gofer: hooks that run before its trees are opened; then a message with what they read comes before the others.</summary>
+    public List<HookSpec>? Hooks { get; set; }
+
+    /// <summary>The user of the second stage: one that owns nothing, where it is mapped.</summary>
+    public uint User { get; set; } = 65534;
 
     public int Processors { get; set; }
 }

@@ -1,9 +1,10 @@
 using System.Collections.Generic;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Runsc.Oci;
 
-/// <summary>config.json of a bundle (OCI runtime specification 1.2), as far as it is read here. Unknown members are ignored.</summary>
+/// <summary>config.json of a bundle (OCI runtime specification 1.2). Members that the specification does not name are ignored, as it demands.</summary>
 internal sealed class Spec
 {
     public string? OciVersion { get; set; }
@@ -23,70 +24,15 @@ internal sealed class Spec
     public HooksSpec? Hooks { get; set; }
 
     public Dictionary<string, string>? Annotations { get; set; }
-}
 
-/// <summary>"process".</summary>
-internal sealed class ProcessSpec
-{
-    public bool Terminal { get; set; }
+    /// <summary>Other systems' members: seen only to be refused.</summary>
+    public JsonElement? Windows { get; set; }
 
-    public ConsoleSize? ConsoleSize { get; set; }
+    public JsonElement? Solaris { get; set; }
 
-    public UserSpec? User { get; set; }
+    public JsonElement? Vm { get; set; }
 
-    public List<string>? Args { get; set; }
-
-    public List<string>? Env { get; set; }
-
-    public string? Cwd { get; set; }
-
-    public CapabilitiesSpec? Capabilities { get; set; }
-
-    public List<RlimitSpec>? Rlimits { get; set; }
-
-    public bool NoNewPrivileges { get; set; }
-
-    public int? OomScoreAdj { get; set; }
-}
-
-internal sealed class ConsoleSize
-{
-    public uint Height { get; set; }
-
-    public uint Width { get; set; }
-}
-
-internal sealed class UserSpec
-{
-    public uint Uid { get; set; }
-
-    public uint Gid { get; set; }
-
-    public uint? Umask { get; set; }
-
-    public List<uint>? AdditionalGids { get; set; }
-}
-
-internal sealed class CapabilitiesSpec
-{
-    public List<string>? Bounding { get; set; }
-
-    public List<string>? Effective { get; set; }
-
-    public List<string>? Inheritable { get; set; }
-
-    public List<string>? Permitted { get; set; }
-
-    public List<string>? Ambient { get; set; }
-}
-
-internal sealed class RlimitSpec
-{
-    public string? Type { get; set; }
-
-    public ulong Hard { get; set; }
-
-    public ulong Soft { get; set; }
+    public JsonElement? Zos { get; set; }
 }
 
 internal sealed class RootSpec
@@ -105,13 +51,10 @@ internal sealed class MountSpec
     public string? Source { get; set; }
 
     public List<string>? Options { get; set; }
-}
 
-internal sealed class LinuxSpec
-{
-    public string? CgroupsPath { get; set; }
+    public List<IdMappingSpec>? UidMappings { get; set; }
 
-    public Dictionary<string, string>? Sysctl { get; set; }
+    public List<IdMappingSpec>? GidMappings { get; set; }
 }
 
 /// <summary>"hooks": programs to run at points of a container's life.</summary>
@@ -145,4 +88,5 @@ internal sealed class HookSpec
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(Spec))]
 [JsonSerializable(typeof(ProcessSpec))]
+[JsonSerializable(typeof(ResourcesSpec))]
 internal sealed partial class SpecJson : JsonSerializerContext;

@@ -40,7 +40,7 @@ internal static class SpecLoader
             throw new RunscException(Describe(path, error));
         }
 
-        Check(path, spec, bundle);
+        SpecCheck.Check(path, spec, bundle);
         return spec;
     }
 
@@ -50,7 +50,7 @@ internal static class SpecLoader
         try
         {
             ProcessSpec process = JsonSerializer.Deserialize(File.ReadAllBytes(path), SpecJson.Default.ProcessSpec) ?? throw new RunscException($"{path}: is null");
-            CheckProcess(path, "", process);
+            SpecCheck.CheckProcess(path, "", process);
             return process;
         }
         catch (JsonException error)
@@ -63,73 +63,27 @@ internal static class SpecLoader
         }
     }
 
+    /// <summary>`update --resources`: text of "linux.resources".</summary>
+    /// <exception cref="RunscException">The text is not that.</exception>
+    public static ResourcesSpec ParseResources(string origin, byte[] text)
+    {
+        try
+        {
+            ResourcesSpec resources = JsonSerializer.Deserialize(text, SpecJson.Default.ResourcesSpec) ?? throw new RunscException($"{origin}: is null");
+            SpecCheck.CheckResources(origin, resources);
+            return resources;
+        }
+        catch (JsonException error)
+        {
+            throw new RunscException(Describe(origin, error));
+        }
+    }
+
     private static string Describe(string path, JsonException error)
     {
         string place = string.IsNullOrEmpty(error.Path) || error.Path == "$" ? "" : $" at {error.Path.TrimStart('$', '.')}";
         string what = error.Message.Contains("could not be converted", StringComparison.Ordinal) ? "has a value of the wrong type" : "is not valid JSON";
         return $"{path}: {what}{place} (line {(error.LineNumber ?? 0) + 1})";
-    }
-
-    private static void Check(string path, Spec spec, string bundle)
-    {
-        if (string.IsNullOrEmpty(spec.OciVersion))
-        {
-            throw new RunscException($"{path}: ociVersion is missing");
-        }
-
-        if (!spec.OciVersion.StartsWith("1.", StringComparison.Ordinal))
-        {
-            throw new RunscException($"{path}: ociVersion {spec.OciVersion} is not supported");
-        }
-
-        if (spec.Process is null)
-        {
-            throw new RunscException($"{path}: process is missing");
-        }
-
-        CheckProcess(path, "process.", spec.Process);
-        if (string.IsNullOrEmpty(spec.Root?.Path))
-        {
-            throw new RunscException($"{path}: root.path is missing");
-        }
-
-        string root = RootOf(spec, bundle);
-        if (!Directory.Exists(root))
-        {
-            throw new RunscException($"{path}: root.path {root}: no such directory");
-        }
-
-        foreach (MountSpec mount in spec.Mounts ?? [])
-        {
-            if (string.IsNullOrEmpty(mount.Destination))
-            {
-                throw new RunscException($"{path}: mounts: an entry has no destination");
-            }
-        }
-    }
-
-    private static void CheckProcess(string path, string prefix, ProcessSpec process)
-    {
-        if (process.Args is not { Count: > 0 })
-        {
-            throw new RunscException($"{path}: {prefix}args is missing or empty");
-        }
-
-        if (string.IsNullOrEmpty(process.Cwd) || process.Cwd[0] != '/')
-        {
-            throw new RunscException($"{path}: {prefix}cwd must be an absolute path");
-        }
-
-        foreach (RlimitSpec limit in process.Rlimits ?? [])
-        {
-            _ = LimitNumber(limit.Type) ?? throw new RunscException($"{path}: {prefix}rlimits: unknown type {limit.Type}");
-        }
-
-        CapabilitiesSpec? capabilities = process.Capabilities;
-        foreach (List<string>? set in (List<string>?[])[capabilities?.Bounding, capabilities?.Effective, capabilities?.Inheritable, capabilities?.Permitted, capabilities?.Ambient])
-        {
-            _ = CapabilityNames.ToMask(set, $"{path}: {prefix}capabilities");
-        }
     }
 
     /// <summary>RLIMIT_* number of a name; null when unknown.</summary>

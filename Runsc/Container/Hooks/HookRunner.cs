@@ -15,12 +15,16 @@ internal static class HookRunner
 {
     private const int PollMilliseconds = 5;
 
+    /// <param name="kind">For messages.</param>
+    /// <param name="hooks">In this order.</param>
+    /// <param name="state">What they read.</param>
+    /// <param name="network">Network namespace that they run in; −1 for this process's.</param>
     /// <exception cref="RunscException">One has failed; those after it have not run.</exception>
-    public static void Run(string kind, IReadOnlyList<HookSpec>? hooks, OciState state)
+    public static void Run(string kind, IReadOnlyList<HookSpec>? hooks, OciState state, int network = -1)
     {
         foreach (HookSpec hook in hooks ?? [])
         {
-            string? problem = Run(hook, state);
+            string? problem = Run(hook, state, network);
             if (problem is not null)
             {
                 throw new RunscException($"{kind} hook {hook.Path}: {problem}");
@@ -33,29 +37,36 @@ internal static class HookRunner
     {
         foreach (HookSpec hook in hooks ?? [])
         {
-            if (Run(hook, state) is string problem)
+            if (Run(hook, state, -1) is string problem)
             {
                 Log.Warning($"{kind} hook {hook.Path}: {problem}");
             }
         }
     }
 
-    private static string? Run(HookSpec hook, OciState state)
+    /// <summary>A file with the state, to be a hook's standard input: a hook that does not read it blocks nobody. Or −errno.</summary>
+    public static int Pack(OciState state)
     {
-        if (string.IsNullOrEmpty(hook.Path) || hook.Path[0] != '/')
+        byte[] json = JsonSerializer.SerializeToUtf8Bytes(state, StateJson.Default.OciState);
+        int file = HostMemory.CreateFile("runsc-hook\0"u8, Mman.MFD_CLOEXEC);
+        if (file >= 0 && HostFile.PWrite(file, json, 0) != json.Length)
         {
-            return "path is not absolute";
+            _ = HostFile.Close(file);
+            return -(int)Errno.EIO;
         }
 
-        // A file rather than a pipe: a hook that does not read its input blocks nobody.
-        byte[] json = JsonSerializer.SerializeToUtf8Bytes(state, StateJson.Default.OciState);
-        int input = HostMemory.CreateFile("runsc-hook\0"u8, Mman.MFD_CLOEXEC);
-        if (input < 0 || HostFile.PWrite(input, json, 0) != json.Length)
+        return file;
+    }
+
+    private static string? Run(HookSpec hook, OciState state, int network)
+    {
+        int input = Pack(state);
+        if (input < 0)
         {
             return $"cannot pass the state: errno {-input}";
         }
 
-        int process = HostProcess.Spawn(hook.Path, hook.Args is { Count: > 0 } ? hook.Args : [hook.Path], hook.Env ?? [], input, 2, 2);
+        int process = HostProcess.Spawn(hook.Path!, hook.Args is { Count: > 0 } ? hook.Args : [hook.Path!], hook.Env ?? [], input, 2, 2, network);
         _ = HostFile.Close(input);
         if (process < 0)
         {

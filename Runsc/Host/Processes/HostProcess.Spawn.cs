@@ -12,9 +12,9 @@ internal static unsafe partial class HostProcess
 
     /// <summary>
     /// Starts the program at a path with three standard descriptors and the default handling of SIGPIPE, which the runtime ignores.
-    /// The process's id, or −errno; a program that cannot be executed ends with status 127.
+    /// The process's id, or −errno; a program that cannot be executed, or a namespace that cannot be joined, ends it with status 127.
     /// </summary>
-    public static int Spawn(string path, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, int input, int output, int error)
+    public static int Spawn(string path, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, int input, int output, int error, int joined = -1)
     {
         using NativeStrings file = new([path]), argv = new(arguments), envp = new(environment);
         byte* action = stackalloc byte[SignalActionSize];
@@ -29,6 +29,11 @@ internal static unsafe partial class HostProcess
         long pid = RawClone(SysNo.clone, SIGCHLD, 0, 0, 0, 0);
         if (pid == 0)
         {
+            if (joined >= 0 && RawThree(SysNo.setns, (ulong)(uint)joined, 0, 0) < 0)
+            {
+                RawExit(SysNo.exit_group, 127);
+            }
+
             _ = RawThree(SysNo.dup3, (ulong)(uint)in0, 0, 0);
             _ = RawThree(SysNo.dup3, (ulong)(uint)out0, 1, 0);
             _ = RawThree(SysNo.dup3, (ulong)(uint)err0, 2, 0);

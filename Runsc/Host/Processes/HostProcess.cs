@@ -47,19 +47,34 @@ internal static unsafe partial class HostProcess
 
     /// <summary>
     /// Starts a program in new namespaces: the process's id, or −errno. The child inherits the descriptors that are not close-on-exec.
-    /// A program that cannot be executed ends with status 127.
+    /// A program that cannot be executed, and a namespace that cannot be joined, ends it with status 127.
     /// </summary>
-    public static int Start(int program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, int namespaces)
+    public static int Start(int program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, int namespaces, IReadOnlyList<int>? joined = null)
     {
+        int count = joined?.Count ?? 0;
+        int* spaces = stackalloc int[count + 1];
+        for (int i = 0; i < count; i++)
+        {
+            spaces[i] = joined![i];
+        }
+
         using NativeStrings argv = new(arguments), envp = new(environment);
         byte* empty = stackalloc byte[1];
         *empty = 0;
         byte** a = argv.Pointers, e = envp.Pointers;
 
-        // In the child only the two raw calls below run, on memory that was prepared above.
+        // In the child only the raw calls below run, on memory that was prepared above.
         long pid = RawClone(SysNo.clone, (ulong)(namespaces | SIGCHLD), 0, 0, 0, 0);
         if (pid == 0)
         {
+            for (int i = 0; i < count; i++)
+            {
+                if (RawThree(SysNo.setns, (ulong)(uint)spaces[i], 0, 0) < 0)
+                {
+                    RawExit(SysNo.exit_group, 127);
+                }
+            }
+
             _ = RawExec(SysNo.execveat, program, empty, a, e, Fcntl.AT_EMPTY_PATH);
             RawExit(SysNo.exit_group, 127);
         }

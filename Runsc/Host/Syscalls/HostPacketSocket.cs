@@ -10,8 +10,8 @@ internal static unsafe partial class HostPacketSocket
     private const int SOL_SOCKET = 1, SCM_RIGHTS = 1;
     private const int MSG_CTRUNC = 8, MSG_TRUNC = 0x20, MSG_CMSG_CLOEXEC = 0x40000000, MSG_NOSIGNAL = 0x4000;
 
-    /// <summary>Descriptors that one message can carry.</summary>
-    public const int MaxDescriptors = 16;
+    /// <summary>Descriptors that one message can carry: SCM_MAX_FD of Linux.</summary>
+    public const int MaxDescriptors = 253;
 
     [StructLayout(LayoutKind.Sequential)]
     private struct MessageHeader

@@ -51,6 +51,9 @@ internal sealed partial class SentryKernel
     private const int FirstReusedId = 300;
     public const int MaxTasks = 16_384;
 
+    /// <summary>Tasks that a container may have (pids.max); none for one that is not here. Guarded by TaskLock.</summary>
+    public readonly Dictionary<string, long> TaskLimits = [];
+
     private readonly List<string> _log = [];
     private long _nextDevice = 2;
 
@@ -129,7 +132,7 @@ internal sealed partial class SentryKernel
     /// </summary>
     public bool TryAddTaskLocked(Task task, int wanted = 0)
     {
-        if (_tasks.Count >= MaxTasks || (wanted != 0 && _tasks.ContainsKey(wanted)))
+        if (_tasks.Count >= MaxTasks || IsContainerFullLocked(task.ThreadGroup.Container) || (wanted != 0 && _tasks.ContainsKey(wanted)))
         {
             return false;
         }
@@ -149,6 +152,22 @@ internal sealed partial class SentryKernel
         _tasks.Add(id, task);
         task.ThreadId = id;
         return true;
+    }
+
+    private bool IsContainerFullLocked(string container)
+    {
+        if (!TaskLimits.TryGetValue(container, out long limit))
+        {
+            return false;
+        }
+
+        long count = 0;
+        foreach (Task task in _tasks.Values)
+        {
+            count += task.ThreadGroup.Container == container ? 1 : 0;
+        }
+
+        return count >= limit;
     }
 
     // Ids of sessions and process groups outlive the processes that gave them (setsid(2)).

@@ -6,7 +6,7 @@ using Runsc.Sentry.Kernel.Tasks;
 
 namespace Runsc.Sentry.Syscalls;
 
-/// <summary>System calls by number (syscalls(2)): what runs, and how a trace shows them. Immutable once built.</summary>
+/// <summary>System calls by number (syscalls(2)): what runs, and how a trace shows them. Only the trace changes once it is built.</summary>
 internal sealed unsafe class SyscallTable
 {
     private const int Size = 512;
@@ -18,8 +18,8 @@ internal sealed unsafe class SyscallTable
     // Numbers that were called and are not there, so that each is logged once. Benign races.
     private readonly bool[] _missingLogged = new bool[Size];
 
-    /// <summary>Where decoded calls go; null: no trace. Set before the first task begins.</summary>
-    public ITrace? Trace { get; init; }
+    /// <summary>Where decoded calls go; null: no trace. May change at any time: a call sees one or the other.</summary>
+    public ITrace? Trace { get; set; }
 
     /// <summary>All families.</summary>
     public static SyscallTable Create(ITrace? trace)
@@ -75,7 +75,8 @@ internal sealed unsafe class SyscallTable
             Log.Info($"system call {number} is not there (first called by {task.ThreadId}, {task.Name})");
         }
 
-        Trace?.Leave(task, this, arguments, Trace.Enter(task, this, arguments), -(long)Errno.ENOSYS);
+        ITrace? trace = Trace;
+        trace?.Leave(task, this, arguments, trace.Enter(task, this, arguments), -(long)Errno.ENOSYS);
         return -(long)Errno.ENOSYS;
     }
 

@@ -1,0 +1,143 @@
+using System;
+using System.Collections.Generic;
+using System.Text;
+using System.Threading;
+using Runsc.Common;
+using Runsc.Control;
+using Runsc.Host.Syscalls;
+using Runsc.Platform;
+using Runsc.Sentry.FileSystems.Host;
+using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Syscalls;
+
+namespace Runsc.Boot;
+
+/// <summary>The containers of a sandbox. The first one lives as long as the sandbox; others come and go (a pod).</summary>
+internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, StartInfo info)
+{
+    private readonly HostFileSystem _host = new() { Device = kernel.NewDevice() };
+    private readonly Lock _mu = new();
+
+    // Guarded by _mu.
+    private readonly Dictionary<string, ContainerHost> _containers = new(StringComparer.Ordinal);
+
+    public SentryKernel Kernel => kernel;
+
+    public ContainerHost First { get; private set; } = null!;
+
+    /// <exception cref="RunscException">One line for the user.</exception>
+    public void Prepare()
+    {
+        First = new ContainerHost(kernel, info, _host, "");
+        First.Prepare();
+    }
+
+    /// <summary>A container by its id, empty for the first; null when it is not in this sandbox.</summary>
+    public ContainerHost? Find(string id)
+    {
+        if (id.Length == 0)
+        {
+            return First;
+        }
+
+        lock (_mu)
+        {
+            return _containers.GetValueOrDefault(id);
+        }
+    }
+
+    /// <summary>
+    /// Adds a container. The descriptors are a file with its start information, the connections to its gofer, one for each tree, a file for
+    /// its exit status, and its standard descriptors.
+    /// </summary>
+    /// <returns>The message for the user; null for success.</returns>
+    public string? Add(string id, List<int> descriptors)
+    {
+        StartInfo container;
+        try
+        {
+            if (id.Length == 0 || descriptors.Count == 0)
+            {
+                throw new RunscException("a container needs an id and its start information");
+            }
+
+            container = Stage.ReadInfo(descriptors[0]);
+            int next = 1;
+            if (container.Spec?.Process is null || container.Trees.Count == 0 || descriptors.Count < container.Trees.Count + 2)
+            {
+                throw new RunscException("the start information of the container is not whole");
+            }
+
+            container.Trees.ForEach(tree => tree.Socket = descriptors[next++]);
+            container.ExitFd = descriptors[next++];
+            container.StandardFds = descriptors[next..];
+            ContainerHost host = new(kernel, container, _host, id);
+            lock (_mu)
+            {
+                if (!_containers.TryAdd(id, host))
+                {
+                    throw new RunscException($"container \"{id}\" is in the sandbox already");
+                }
+            }
+
+            try
+            {
+                host.Prepare();
+            }
+            catch
+            {
+                Remove(id);
+                throw;
+            }
+
+            HostFile.Close(descriptors[0]);
+            new Thread(() => _ = host.AwaitInit() is null ? 0 : host.WaitForEnd(), 256 << 10) { IsBackground = true, Name = "container" }.Start();
+            return null;
+        }
+        catch (RunscException error)
+        {
+            descriptors.ForEach(fd => HostFile.Close(fd));
+            return error.Message;
+        }
+    }
+
+    /// <summary>Ends a further container and forgets it.</summary>
+    public void Remove(string id)
+    {
+        ContainerHost? container;
+        lock (_mu)
+        {
+            _ = _containers.Remove(id, out container);
+        }
+
+        container?.Destroy();
+        lock (kernel.TaskLock)
+        {
+            kernel.TaskLimits.Remove(id);
+        }
+    }
+
+    /// <summary>Switches the trace of system calls: "off", "all", or names with commas between.</summary>
+    public void Trace(string what) => calls.Trace = what == "off" ? null
+        : new Strace(line => LogWriter.Write("strace", line), what == "all" ? [] : what.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+
+    /// <summary>What each task does: for `debug --stacks`.</summary>
+    public string DescribeTasks()
+    {
+        StringBuilder text = new();
+        lock (kernel.TaskLock)
+        {
+            foreach (Task task in kernel.SnapshotTasksLocked())
+            {
+                // The registers belong to the task's thread: this is a look at a moving object, good enough to see where it stands.
+                ref TrapFrame frame = ref task.Context.Frame;
+                string state = task.HasExited ? "ended" : task.IsStopped ? "stopped" : task.IsSleeping ? "sleeping" : "running";
+                text.Append($"task {task.ThreadId} (process {task.ThreadGroup.Id}{(task.ThreadGroup.Container.Length == 0 ? "" : $", container {task.ThreadGroup.Container}")}) {task.Name}: {state}");
+                text.Append($", last call {calls.NameOf(unchecked((int)frame.OrigRax))}({frame.Rdi:x}, {frame.Rsi:x}, {frame.Rdx:x}), rip={frame.Rip:x} rsp={frame.Rsp:x}\n");
+            }
+        }
+
+        return text.ToString();
+    }
+}

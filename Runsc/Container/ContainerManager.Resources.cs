@@ -1,0 +1,57 @@
+using Runsc.Common;
+using Runsc.Container.Cgroups;
+using Runsc.Control;
+using Runsc.Oci;
+
+namespace Runsc.Container;
+
+/// <summary>Limits and figures: from the control group on the host, and from the application kernel where only that knows.</summary>
+internal sealed partial class ContainerManager
+{
+    /// <summary>update: new limits; what is not given stays.</summary>
+    public void Update(string id, ResourcesSpec change)
+    {
+        ContainerState state = _states.Load(id);
+        using ContainerLock held = _states.Lock(state.Id);
+        state = Refresh(_states.Load(state.Id));
+        if (state.Status is not ("created" or "running" or "paused"))
+        {
+            throw new RunscException($"cannot update container \"{state.Id}\": container not running");
+        }
+
+        // Devices are those of the creation: an update does not name them.
+        change.Devices = null;
+        ControlGroup? group = ControlGroup.Load(state.SandboxCgroupPaths.Count > 0 ? state.SandboxCgroupPaths : state.CgroupPaths);
+        group?.Apply(change);
+        if (group is null && !config.IgnoreCgroups && !config.Rootless)
+        {
+            throw new RunscException($"container \"{state.Id}\" has no control group");
+        }
+
+        if (change.Pids?.Limit is long tasks)
+        {
+            Call(state, new ControlRequest { Command = "limit", Size = tasks });
+        }
+    }
+
+    /// <summary>Figures of the container. Of a pod's processor time, the group's total is split by what the application kernel has counted.</summary>
+    public CgroupStats ReadStats(string id)
+    {
+        ContainerState state = RunningState(id);
+        ControlAnswer inside = Call(state, new ControlRequest { Command = "stats" });
+        ContainerState sandbox = state.IsFirst ? state : _states.TryRead(state.SandboxId) ?? state;
+        ControlGroup? group = ControlGroup.Load(sandbox.SandboxCgroupPaths.Count > 0 ? sandbox.SandboxCgroupPaths : sandbox.CgroupPaths);
+        CgroupStats stats = group?.ReadStats() ?? new CgroupStats { CpuTotal = (ulong)inside.CpuTime, Memory = new MemoryUsage(0, (ulong)inside.Memory, 0, 0) };
+        stats.PidsCurrent = (ulong)inside.Tasks;
+        stats.PidsLimit = (ulong)System.Math.Max(state.Spec?.Linux?.Resources?.Pids?.Limit ?? 0, 0);
+        if (inside.SandboxCpuTime > 0 && inside.CpuTime != inside.SandboxCpuTime)
+        {
+            stats.ShareCpu((double)inside.CpuTime / inside.SandboxCpuTime);
+        }
+
+        return stats;
+    }
+
+    public long ReadOomKills(ContainerState state) =>
+        ControlGroup.Load(state.SandboxCgroupPaths.Count > 0 ? state.SandboxCgroupPaths : state.CgroupPaths)?.ReadOomKills() ?? 0;
+}

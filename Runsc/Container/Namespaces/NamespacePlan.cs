@@ -1,0 +1,114 @@
+using System;
+using System.Collections.Generic;
+using System.Text;
+using Runsc.Common;
+using Runsc.Host.Processes;
+using Runsc.Host.Syscalls;
+using Runsc.Linux;
+using Runsc.Oci;
+
+namespace Runsc.Container.Namespaces;
+
+/// <summary>
+/// The host's namespaces for the processes of a sandbox. Only the network namespace is the container's own, since the sandbox's interfaces are
+/// there: a new one, one that is named, or the caller's with host networking. All others are new and empty, whatever the specification says,
+/// and the application kernel makes the container's.
+/// </summary>
+internal sealed class NamespacePlan
+{
+    private const int Always = HostProcess.CLONE_NEWNS | HostProcess.CLONE_NEWIPC | HostProcess.CLONE_NEWUTS | HostProcess.CLONE_NEWPID;
+
+    /// <summary>CLONE_NEW* for the Sentry.</summary>
+    public int Sentry { get; private init; }
+
+    /// <summary>CLONE_NEW* for the gofer, which has no use for a network.</summary>
+    public int Gofer { get; private init; }
+
+    /// <summary>The named network namespace; null for none.</summary>
+    public string? NetworkPath { get; private init; }
+
+    public IReadOnlyList<IdMappingSpec> UserIds { get; private init; } = [];
+
+    public IReadOnlyList<IdMappingSpec> GroupIds { get; private init; } = [];
+
+    public bool HasUserNamespace => (Sentry & HostProcess.CLONE_NEWUSER) != 0;
+
+    /// <param name="linux">linux of the specification.</param>
+    /// <param name="hostNetwork">The sandbox uses the sockets of the host.</param>
+    public static NamespacePlan For(LinuxSpec? linux, bool hostNetwork)
+    {
+        NamespaceSpec? network = linux?.Namespaces?.Find(space => space.Type == "network");
+        bool named = !string.IsNullOrEmpty(network?.Path);
+
+        // The container's ids on the host: the gofer serves files by them, the Sentry has no others.
+        int user = linux?.UidMappings is { Count: > 0 } ? HostProcess.CLONE_NEWUSER : 0;
+        return new NamespacePlan
+        {
+            Sentry = Always | user | (named || (hostNetwork && network is null) ? 0 : HostProcess.CLONE_NEWNET),
+            Gofer = Always | user | HostProcess.CLONE_NEWNET,
+            NetworkPath = named ? network!.Path : null,
+            UserIds = linux?.UidMappings ?? [],
+            GroupIds = linux?.GidMappings ?? [],
+        };
+    }
+
+    /// <summary>The named network namespace, open; −1 for none.</summary>
+    /// <exception cref="RunscException">It cannot be opened.</exception>
+    public int OpenNetwork() => NetworkPath is null ? -1 : Open(NetworkPath);
+
+    /// <summary>A namespace by its path, close-on-exec.</summary>
+    /// <exception cref="RunscException">It cannot be opened.</exception>
+    public static int Open(string path)
+    {
+        int fd = HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes(path), 0], Fcntl.O_RDONLY | Fcntl.O_CLOEXEC);
+        return fd >= 0 ? fd : throw new RunscException($"cannot open the namespace {path}: errno {-fd}");
+    }
+
+    /// <summary>Writes the id maps of a process that is in a new user namespace (user_namespaces(7)).</summary>
+    /// <exception cref="RunscException">The kernel refuses them.</exception>
+    public void MapIds(int process)
+    {
+        if (HasUserNamespace)
+        {
+            WriteMap($"/proc/{process}/uid_map", UserIds);
+            WriteMap($"/proc/{process}/gid_map", GroupIds);
+        }
+    }
+
+    private static void WriteMap(string file, IReadOnlyList<IdMappingSpec> map)
+    {
+        StringBuilder text = new();
+        foreach (IdMappingSpec range in map)
+        {
+            text.Append(range.ContainerID).Append(' ').Append(range.HostID).Append(' ').Append(range.Size).Append('\n');
+        }
+
+        try
+        {
+            System.IO.File.WriteAllText(file, text.ToString());
+        }
+        catch (Exception error) when (error is System.IO.IOException or UnauthorizedAccessException)
+        {
+            throw new RunscException($"cannot map the ids of linux.uidMappings and gidMappings: {error.Message}");
+        }
+    }
+
+    /// <summary>Is an id mapped?</summary>
+    public static bool Maps(IReadOnlyList<IdMappingSpec>? map, uint id)
+    {
+        if (map is null or { Count: 0 })
+        {
+            return true;
+        }
+
+        foreach (IdMappingSpec range in map)
+        {
+            if (id >= range.ContainerID && id - range.ContainerID < range.Size)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}
