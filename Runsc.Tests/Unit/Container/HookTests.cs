@@ -57,6 +57,6 @@ public sealed class HookTests : IDisposable
     public void MissingProgram_IsAnError()
     {
         RunscException error = Assert.Throws<RunscException>(() => HookRunner.Run("prestart", [new HookSpec { Path = "/no/such/hook" }], _state));
-        Assert.Contains("/no/such/hook", error.Message, StringComparison.Ordinal);
+        Assert.Equal("prestart hook /no/such/hook: cannot be started: errno 2", error.Message);
     }
 }
