@@ -1,13 +1,32 @@
+using System.Collections.Generic;
+using Runsc.NetStack.Link;
+using Runsc.NetStack.Network;
+using Runsc.NetStack.Wire;
+
 namespace Runsc.NetStack.Core;
 
-/// <summary>A network interface of a stack. Guarded by the stack's lock.</summary>
+/// <summary>A network interface of a stack: a device with addresses, groups and neighbours. Guarded by the stack's lock.</summary>
 internal sealed partial class NetworkInterface
 {
-    internal NetworkInterface(NetworkStack stack, int index, string name)
+    private readonly List<IPacketTap> _taps = [];
+
+    internal NetworkInterface(NetworkStack stack, int index, string name, LinkDevice device)
     {
         Stack = stack;
         Index = index;
         Name = name;
+        Device = device;
+        Mtu = device.DefaultMtu;
+        Mac = device.Address;
+        Flags = device.Kind switch
+        {
+            LinkKind.Loopback => InterfaceFlags.Loopback,
+            LinkKind.Ethernet => InterfaceFlags.Broadcast | InterfaceFlags.Multicast,
+            _ => InterfaceFlags.PointToPoint | InterfaceFlags.NoArp | InterfaceFlags.Multicast,
+        };
+        Neighbors = new NeighborTable(this);
+        Groups = new GroupSet(this);
+        Slaac = new SlaacState(this);
     }
 
     public NetworkStack Stack { get; }
@@ -16,4 +35,60 @@ internal sealed partial class NetworkInterface
     public int Index { get; }
 
     public string Name { get; internal set; }
+
+    public LinkDevice Device { get; }
+
+    public MacAddress Mac { get; internal set; }
+
+    public int Mtu { get; internal set; }
+
+    /// <summary>The MTU for IPv6: a router may advertise a smaller one.</summary>
+    public int Ipv6Mtu => LinkMtu > 0 && LinkMtu < Mtu ? LinkMtu : Mtu;
+
+    /// <summary>IFLA_TXQLEN, for show.</summary>
+    public int QueueLength { get; set; } = 1000;
+
+    public InterfaceFlags Flags { get; internal set; }
+
+    public InterfaceCounters Counters { get; } = new();
+
+    public NeighborTable Neighbors { get; }
+
+    public GroupSet Groups { get; }
+
+    internal SlaacState Slaac { get; }
+
+    /// <summary>The bridge it is a port of: frames go there and not up.</summary>
+    public IFrameHandler? Master { get; set; }
+
+    public bool IsLoopback => Device.Kind == LinkKind.Loopback;
+
+    public bool IsUp => (Flags & InterfaceFlags.Up) != 0;
+
+    public bool IsRunning => IsUp && Device.HasCarrier;
+
+    /// <summary>The flags with the state that is not set by anyone, for show.</summary>
+    public InterfaceFlags ShownFlags => Flags | (IsRunning ? InterfaceFlags.Running | InterfaceFlags.LowerUp : 0) | (IsPromiscuous ? InterfaceFlags.Promiscuous : 0);
+
+    /// <summary>Packet sockets that asked for all frames.</summary>
+    public int PromiscuousCount { get; set; }
+
+    /// <summary>Groups count as all joined while above zero (PACKET_MR_ALLMULTI).</summary>
+    public int AllMulticastCount { get; set; }
+
+    public bool IsPromiscuous => PromiscuousCount > 0 || (Flags & InterfaceFlags.Promiscuous) != 0;
+
+    /// <summary>The MTU option of router advertisements, or 0.</summary>
+    internal int LinkMtu { get; set; }
+
+    /// <summary>The hop limit of router advertisements, or 0.</summary>
+    internal byte AdvertisedHopLimit { get; set; }
+
+    /// <summary>net.ipv6.conf.IF.disable_ipv6.</summary>
+    public bool Ipv6Disabled { get; set; }
+
+    /// <summary>IPv6 runs here.</summary>
+    public bool HasIpv6 => !Ipv6Disabled && !Stack.Parameters.Ipv6Disabled && Mtu >= Ipv6Header.MinMtu;
+
+    public override string ToString() => Name;
 }

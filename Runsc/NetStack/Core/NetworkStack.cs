@@ -30,6 +30,20 @@ internal sealed partial class NetworkStack : ITimerHost
         Pool = pool;
         Ports = new PortManager(random);
         Hash = new FlowHash(random.Next(), random.Next());
+        Routes4 = new RoutingTables(this, v4: true);
+        Routes6 = new RoutingTables(this, v4: false);
+        PathMtus = new PathMtuCache(this);
+        Output = new IpOutput(this);
+        Ip = Output;
+        Ipv4 = new Ipv4Protocol(this);
+        Ipv6 = new Ipv6Protocol(this);
+        Icmpv4 = new Icmpv4Protocol(this);
+        Icmpv6 = new Icmpv6Protocol(this);
+        ErrorSender = new IcmpErrorSender(this);
+        IcmpErrors = ErrorSender;
+        Pings = new PingTable(random);
+        Udp = new UdpProtocol(this);
+        Register(Udp);
     }
 
     public INetClock Clock { get; }
@@ -41,10 +55,41 @@ internal sealed partial class NetworkStack : ITimerHost
     public PortManager Ports { get; }
 
     /// <summary>IP for transports; a test of one transport may put its own in.</summary>
-    public IIpOutput Ip { get; set; } = null!;
+    public IIpOutput Ip { get; set; }
 
     /// <summary>Where ICMP errors about received packets go out.</summary>
-    public IIcmpErrors IcmpErrors { get; set; } = null!;
+    public IIcmpErrors IcmpErrors { get; set; }
+
+    public StackParameters Parameters { get; } = new();
+
+    public StackCounters Counters { get; } = new();
+
+    public RoutingTables Routes4 { get; }
+
+    public RoutingTables Routes6 { get; }
+
+    public UdpProtocol Udp { get; }
+
+    public RawTable Raw { get; } = new();
+
+    public PingTable Pings { get; }
+
+    /// <summary>iptables and nftables; null while there are no rules.</summary>
+    public IPacketFilter? Filter { get; set; }
+
+    internal PathMtuCache PathMtus { get; }
+
+    internal IpOutput Output { get; }
+
+    internal Ipv4Protocol Ipv4 { get; }
+
+    internal Ipv6Protocol Ipv6 { get; }
+
+    internal Icmpv4Protocol Icmpv4 { get; }
+
+    internal Icmpv6Protocol Icmpv6 { get; }
+
+    internal IcmpErrorSender ErrorSender { get; }
 
     /// <summary>The key of this stack's hash tables.</summary>
     public FlowHash Hash { get; }
@@ -96,12 +141,15 @@ internal sealed partial class NetworkStack : ITimerHost
         }
     }
 
+    public RoutingTables Routes(bool v4) => v4 ? Routes4 : Routes6;
+
     internal ITransportProtocol? Transport(byte protocol) => _transports[protocol];
 
     internal void RoutesChanged() => RouteGeneration = unchecked(RouteGeneration + 1);
 
     private void Leave()
     {
+        RunBacklog();
         if (_timersChanged)
         {
             _timersChanged = false;

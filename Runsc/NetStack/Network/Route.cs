@@ -43,6 +43,9 @@ internal sealed class Route
 
     internal Neighbor? Neighbor { get; set; }
 
+    /// <summary>Packets reach the next hop: new data were acknowledged. Keeps the neighbour's entry fresh without asking.</summary>
+    public void Confirm() => Neighbor?.Confirm();
+
     public void Invalidate() => _stack = null;
 
     internal void Validate(NetworkStack stack)

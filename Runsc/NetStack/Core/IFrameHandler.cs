@@ -1,0 +1,13 @@
+using Runsc.NetStack.Buffers;
+
+namespace Runsc.NetStack.Core;
+
+/// <summary>Takes the frames of interfaces that are its ports: a bridge. Called under the stack's lock.</summary>
+internal interface IFrameHandler
+{
+    /// <summary>The index of the bridge's own interface, for IFLA_MASTER.</summary>
+    int Interface { get; }
+
+    /// <summary>Takes a frame that came in on a port; its front is at the Ethernet header.</summary>
+    void Receive(NetworkInterface port, PacketBuffer frame);
+}

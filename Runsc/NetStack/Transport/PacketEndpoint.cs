@@ -1,0 +1,240 @@
+using System.Collections.Generic;
+using Runsc.NetStack.Buffers;
+using Runsc.NetStack.Core;
+using Runsc.NetStack.Wire;
+
+namespace Runsc.NetStack.Transport;
+
+/// <summary>A packet socket's lower half (packet(7)): frames of interfaces, in and out. Guarded by the stack's lock, which the public members take.</summary>
+internal sealed class PacketEndpoint(NetworkStack stack, bool isRaw) : IPacketTap
+{
+    /// <summary>ETH_P_ALL.</summary>
+    public const ushort AllProtocols = 3;
+
+    private readonly Queue<ReceivedFrame> _queue = new();
+    private readonly List<NetworkInterface> _tapped = [];
+    private int _memory;
+    private uint _received;
+    private uint _dropped;
+
+    public NetworkStack Stack { get; } = stack;
+
+    /// <summary>SOCK_RAW: with the link header. Else SOCK_DGRAM.</summary>
+    public bool IsRaw { get; } = isRaw;
+
+    public EndpointNotifier Notifier { get; } = new(stack);
+
+    public IDatagramFilter? Filter { get; set; }
+
+    public int ReceiveBuffer { get; set; } = stack.Parameters.DefaultReceiveBuffer;
+
+    /// <summary>The EtherType it receives, <see cref="AllProtocols"/>, or 0 for none.</summary>
+    public ushort Protocol { get; private set; }
+
+    /// <summary>The interface it is bound to, or 0 for all.</summary>
+    public int Interface { get; private set; }
+
+    /// <summary>PACKET_IGNORE_OUTGOING.</summary>
+    public bool IgnoresOutgoing { get; set; }
+
+    public NetEvents Readiness
+    {
+        get
+        {
+            using (Stack.Enter())
+            {
+                return NetEvents.Writable | (_queue.Count > 0 ? NetEvents.Readable : 0);
+            }
+        }
+    }
+
+    /// <summary>bind(2), and the protocol of socket(2): what is received from now on.</summary>
+    public NetError Bind(ushort protocol, int index)
+    {
+        using (Stack.Enter())
+        {
+            NetworkInterface? only = null;
+            if (index != 0)
+            {
+                only = Stack.FindInterface(index);
+                if (only is null)
+                {
+                    return NetError.NoSuchDevice;
+                }
+            }
+
+            Untap();
+            Protocol = protocol;
+            Interface = index;
+            if (protocol != 0)
+            {
+                foreach (NetworkInterface one in Stack.Interfaces)
+                {
+                    if (only is null || one == only)
+                    {
+                        one.AddTap(this);
+                        _tapped.Add(one);
+                    }
+                }
+            }
+
+            return NetError.None;
+        }
+    }
+
+    /// <summary>Takes the first frame; WouldBlock if there is none.</summary>
+    public NetError Receive(bool peek, out ReceivedFrame frame)
+    {
+        using (Stack.Enter())
+        {
+            if (!_queue.TryPeek(out frame))
+            {
+                return NetError.WouldBlock;
+            }
+
+            if (peek)
+            {
+                frame.Packet = frame.Packet.TryClone()!;
+                return frame.Packet is null ? NetError.NoBufferSpace : NetError.None;
+            }
+
+            _queue.Dequeue();
+            _memory -= frame.Packet.Footprint;
+            return NetError.None;
+        }
+    }
+
+    /// <summary>Sends a frame (raw), or a packet to a link address; takes it.</summary>
+    public NetError Send(PacketBuffer packet, int index, ushort protocol, MacAddress destination)
+    {
+        using (Stack.Enter())
+        {
+            NetworkInterface? output = Stack.FindInterface(index != 0 ? index : Interface);
+            NetError error = output is null ? NetError.NoSuchInterface
+                : !output.IsUp ? NetError.NetworkDown
+                : packet.Length > output.Mtu + (IsRaw && output.Device.HasHeader ? EthernetHeader.Size : 0) ? NetError.MessageTooLong
+                : IsRaw && output.Device.HasHeader && !packet.EnsureLinear(EthernetHeader.Size) ? NetError.InvalidArgument
+                : NetError.None;
+            if (error != NetError.None)
+            {
+                packet.Release();
+                return error;
+            }
+
+            if (IsRaw)
+            {
+                packet.LinkStart = packet.Position;
+                output!.TransmitFrame(packet);
+            }
+            else
+            {
+                output!.SendFrame(packet, destination, protocol != 0 ? protocol : Protocol);
+            }
+
+            return NetError.None;
+        }
+    }
+
+    /// <summary>PACKET_STATISTICS: frames since the last call, dropped ones included.</summary>
+    public (uint Received, uint Dropped) TakeStatistics()
+    {
+        using (Stack.Enter())
+        {
+            (uint, uint) result = (_received, _dropped);
+            _received = _dropped = 0;
+            return result;
+        }
+    }
+
+    public void Close()
+    {
+        using (Stack.Enter())
+        {
+            Untap();
+            Protocol = 0;
+            while (_queue.TryDequeue(out ReceivedFrame frame))
+            {
+                frame.Packet.Release();
+            }
+
+            _memory = 0;
+        }
+    }
+
+    public void OnFrame(NetworkInterface networkInterface, PacketBuffer frame, PacketType type)
+    {
+        // Over loopback every frame is seen going out and coming in, as in Linux.
+        if ((Protocol != AllProtocols && (Protocol != frame.Protocol || type == PacketType.Outgoing)) || (type == PacketType.Outgoing && IgnoresOutgoing))
+        {
+            return;
+        }
+
+        unchecked
+        {
+            _received++;
+        }
+
+        if (_memory + frame.Footprint > ReceiveBuffer || frame.TryClone() is not { } copy)
+        {
+            Dropped();
+            return;
+        }
+
+        ReceivedFrame received = new() { Interface = networkInterface.Index, Protocol = frame.Protocol, Type = type, LinkKind = networkInterface.Device.Kind };
+        if (networkInterface.Device.HasHeader && copy.EnsureLinear(EthernetHeader.Size) && EthernetHeader.TryParse(copy.Linear, out EthernetHeader header))
+        {
+            received.Source = header.Source;
+            if (!IsRaw)
+            {
+                copy.TrimFront(EthernetHeader.Size);
+            }
+        }
+
+        if (Filter is { } filter)
+        {
+            int kept = filter.Run(copy);
+            if (kept == 0)
+            {
+                copy.Release();
+                return;
+            }
+
+            received.OriginalLength = copy.Length;
+            copy.TrimTo(kept);
+        }
+        else
+        {
+            received.OriginalLength = copy.Length;
+        }
+
+        if (_memory + copy.Footprint > ReceiveBuffer)
+        {
+            copy.Release();
+            Dropped();
+            return;
+        }
+
+        if (copy.Timestamp == 0)
+        {
+            copy.Timestamp = Stack.Clock.RealTime;
+        }
+
+        received.Timestamp = copy.Timestamp;
+        received.Packet = copy;
+        _memory += copy.Footprint;
+        _queue.Enqueue(received);
+        Notifier.Raise(NetEvents.Readable);
+    }
+
+    private void Dropped() => _dropped = unchecked(_dropped + 1);
+
+    private void Untap()
+    {
+        foreach (NetworkInterface one in _tapped)
+        {
+            one.RemoveTap(this);
+        }
+
+        _tapped.Clear();
+    }
+}
