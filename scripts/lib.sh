@@ -37,9 +37,16 @@ need_sdk() {
     esac
 }
 
-need_kvm() {
-    [ -e /dev/kvm ] || fail "/dev/kvm is missing: load kvm_intel or kvm_amd, or allow nested virtualisation"
-    [ -r /dev/kvm ] && [ -w /dev/kvm ] || fail "/dev/kvm may not be opened by $(id -un): run as root or join its group"
+# choose_platform: sets $platform to kvm where it can be used, and says why if not.
+choose_platform() {
+    platform=systrap
+    if [ ! -e /dev/kvm ]; then
+        say "/dev/kvm is missing (load kvm_intel or kvm_amd, or allow nested virtualisation): going on with --platform=systrap, which is slower"
+    elif ! { [ -r /dev/kvm ] && [ -w /dev/kvm ]; }; then
+        say "/dev/kvm may not be opened by $(id -un) (run as root or join its group): going on with --platform=systrap, which is slower"
+    else
+        platform=kvm
+    fi
 }
 
 # debian_root DIR PACKAGES: makes a Debian 12 root in DIR once; made elsewhere first, so that a broken run leaves nothing half done.

@@ -21,6 +21,7 @@ public sealed partial class SourceTests
         ["NineP"] = 3,
         ["Platform"] = 3,
         ["Platform.Kvm"] = 4,
+        ["Platform.Systrap"] = 4,
         ["Gofer"] = 4,
         ["Sentry.Waiting"] = 5,
         ["Sentry.Auth"] = 5,
@@ -47,7 +48,9 @@ public sealed partial class SourceTests
         ["Container"] = ["Sentry", "Platform", "NetStack", "NineP", "Gofer", "Boot"],
         ["Cli"] = ["Sentry", "Platform", "NetStack", "NineP", "Gofer"],
         ["NetStack"] = ["Linux", "Host"],
-        ["Sentry"] = ["Platform.Kvm", "Gofer"],
+        ["Sentry"] = ["Platform.Kvm", "Platform.Systrap", "Gofer"],
+        ["Platform.Kvm"] = ["Platform.Systrap"],
+        ["Platform.Systrap"] = ["Platform.Kvm"],
         ["Sentry.Vfs"] = ["Host", "NineP"],
         ["Sentry.Syscalls"] = ["Host", "NineP"],
         ["Oci"] = ["Sentry", "Platform", "NineP", "Gofer"],
@@ -88,12 +91,13 @@ public sealed partial class SourceTests
     }
 
     [Fact]
-    public void NativeImports_AreInHostAndKvmOnly()
+    public void NativeImports_AreInHostAndPlatformsOnly()
     {
         IEnumerable<string> bad = Sources()
             .Where(source => Code(source.Text).Contains("[LibraryImport", StringComparison.Ordinal) || Code(source.Text).Contains("[DllImport", StringComparison.Ordinal))
             .Select(source => source.File)
-            .Where(file => !file.StartsWith("Host/", StringComparison.Ordinal) && !file.StartsWith("Platform/Kvm/", StringComparison.Ordinal));
+            .Where(file => !file.StartsWith("Host/", StringComparison.Ordinal) && !file.StartsWith("Platform/Kvm/", StringComparison.Ordinal) &&
+                !file.StartsWith("Platform/Systrap/", StringComparison.Ordinal));
         Assert.Empty(bad);
     }
 

@@ -11,11 +11,12 @@ namespace Runsc.Tests.Kvm;
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class KvmFactAttribute : FactAttribute
 {
-    private static readonly string? s_missing = FindMissing();
+    /// <summary>Why there is no KVM; null if there is.</summary>
+    internal static string? Missing { get; } = FindMissing();
 
     private bool _needsRealProcessor;
 
-    public KvmFactAttribute() => Skip = s_missing;
+    public KvmFactAttribute() => Skip = Missing;
 
     /// <summary>The test needs what QEMU's emulated processor leaves out: #AC, #XM.</summary>
     public bool NeedsRealProcessor

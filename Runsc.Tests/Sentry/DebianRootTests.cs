@@ -9,7 +9,6 @@ using Runsc.Sentry.FileSystems.Gofer;
 using Runsc.Sentry.FileSystems.Overlay;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Vfs;
-using Runsc.Tests.Kvm;
 using Runsc.Tests.Support;
 using Xunit;
 
@@ -56,10 +55,10 @@ public sealed class DebianRootTests
         return output;
     }
 
-    [KvmDebianFact]
+    [PlatformDebianFact]
     public void Bash_WithItsLibraries_Runs() => Assert.Equal("hello from bash\n", Shell("echo hello from bash"));
 
-    [KvmDebianFact]
+    [PlatformDebianFact]
     public void Files_ReadAndListed_AreThoseOfTheHost()
     {
         Assert.Equal(File.ReadAllText(Path.Combine(TestEnvironment.DebianRoot!, "etc/debian_version")), Shell("cat /etc/debian_version"));
@@ -67,7 +66,7 @@ public sealed class DebianRootTests
         Assert.Equal(expected, Shell("cd / && ls -A etc usr/bin"));
     }
 
-    [KvmDebianFact]
+    [PlatformDebianFact]
     public void Tree_CopiedAndChanged_StaysInTheOverlay()
     {
         string output = Shell(
@@ -85,10 +84,10 @@ public sealed class DebianRootTests
     }
 }
 
-/// <summary>A test that needs KVM and a Debian root, but no published binary.</summary>
+/// <summary>A test that needs a Debian root, but no published binary.</summary>
 [AttributeUsage(AttributeTargets.Method)]
-public sealed class KvmDebianFactAttribute : FactAttribute
+public sealed class PlatformDebianFactAttribute : FactAttribute
 {
-    public KvmDebianFactAttribute() =>
-        Skip = new KvmFactAttribute().Skip ?? (TestEnvironment.DebianRoot is null ? "there is no Debian root (RUNSC_DEBIAN_ROOT; scripts/test makes one)" : null);
+    public PlatformDebianFactAttribute() =>
+        Skip = TestEnvironment.DebianRoot is null ? "there is no Debian root (RUNSC_DEBIAN_ROOT; scripts/test makes one)" : null;
 }

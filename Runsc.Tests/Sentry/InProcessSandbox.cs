@@ -15,6 +15,7 @@ using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Syscalls;
 using Runsc.Sentry.Vfs;
 using Runsc.Sentry.Waiting;
+using Runsc.Tests.Support;
 using Xunit;
 
 namespace Runsc.Tests.Sentry;
@@ -28,9 +29,13 @@ internal sealed class InProcessSandbox : IDisposable
 
     public InProcessSandbox(Action<string>? trace = null, Func<SentryKernel, SuperBlock>? root = null)
     {
-        int kvm = KvmRequirements.OpenDevice();
+        int kvm = TestEnvironment.Platform == "kvm" ? KvmRequirements.OpenDevice() : -1;
         Kernel = KernelFactory.Create(kvm, 4UL << 30, 2, trace is null ? null : new Strace(trace, null), error => Panic = error);
-        HostFile.Close(kvm);
+        if (kvm >= 0)
+        {
+            HostFile.Close(kvm);
+        }
+
         _super = root?.Invoke(Kernel) ?? new TmpfsSuperBlock(Kernel, mode: 0x1ed) { Device = Kernel.NewDevice() };
         _mounts = new MountNamespace(_super, 0);
     }

@@ -1,6 +1,6 @@
 using System;
 using System.IO;
-using Runsc.Tests.Kvm;
+using Runsc.Tests.Support;
 using Xunit;
 
 namespace Runsc.Tests.Sentry;
@@ -10,7 +10,7 @@ public sealed class InProcessTests
 {
     private const string BusyBox = "/bin/busybox";
 
-    [KvmFact]
+    [PlatformFact]
     public void Echo_OfBusyBox_Writes()
     {
         Action<string>? trace = Environment.GetEnvironmentVariable("RUNSC_TEST_TRACE") is string file ? line => File.AppendAllText(file, line + "\n") : null;
@@ -21,7 +21,7 @@ public sealed class InProcessTests
         Assert.Equal(0, status);
     }
 
-    [KvmFact]
+    [PlatformFact]
     public void Shell_WithForksAndFiles_Works()
     {
         Action<string>? trace = Environment.GetEnvironmentVariable("RUNSC_TEST_TRACE") is string file ? line => File.AppendAllText(file, line + "\n") : null;

@@ -71,7 +71,7 @@ internal sealed class Sandbox : IDisposable
     public JsonObject Config { get; }
 
     /// <summary>Global flags before the command.</summary>
-    public List<string> Flags { get; } = ["--network=none", "--ignore-cgroups", "--overlay2=root:memory"];
+    public List<string> Flags { get; } = [$"--platform={TestEnvironment.Platform}", "--network=none", "--ignore-cgroups", "--overlay2=root:memory"];
 
     /// <summary>runsc run of this command line, waited for.</summary>
     public CommandResult Run(IEnumerable<string> command, string? input = null)

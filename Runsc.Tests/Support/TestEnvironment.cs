@@ -1,5 +1,6 @@
 using System;
 using System.IO;
+using Runsc.Tests.Kvm;
 using Xunit;
 
 namespace Runsc.Tests.Support;
@@ -16,10 +17,12 @@ internal static class TestEnvironment
     /// <summary>A Debian root made by scripts/test; null when there is none.</summary>
     public static string? DebianRoot { get; } = ExistingDirectory(Environment.GetEnvironmentVariable("RUNSC_DEBIAN_ROOT"));
 
+    /// <summary>The platform for tests that do not mind which: KVM where it can be opened, systrap, which every machine has, otherwise.</summary>
+    public static string Platform { get; } = KvmFactAttribute.Missing is null ? "kvm" : "systrap";
+
     /// <summary>Why tests in a real sandbox cannot run, or null.</summary>
     public static string? SandboxMissing { get; } =
-        !File.Exists("/dev/kvm") ? "there is no /dev/kvm"
-        : Binary is null ? "artifacts/runsc is not built (scripts/build)"
+        Binary is null ? "artifacts/runsc is not built (scripts/build)"
         : Environment.UserName != "root" ? "root is needed to make a sandbox"
         : !File.Exists("/usr/bin/gcc") ? "gcc is missing"
         : null;
@@ -49,7 +52,11 @@ internal static class TestEnvironment
     }
 }
 
-/// <summary>A test that runs the published binary's sandbox on this machine's KVM.</summary>
+/// <summary>A test that runs application code in this process, on whatever platform the machine has.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class PlatformFactAttribute : FactAttribute;
+
+/// <summary>A test that runs the published binary's sandbox.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class SandboxFactAttribute : FactAttribute
 {

@@ -28,12 +28,16 @@ internal static class BootMain
             string[] only = info.Config.StraceSyscalls.Split(',', StringSplitOptions.RemoveEmptyEntries);
             SyscallTable.ITrace? trace = info.Config.Strace ? new Strace(line => LogWriter.Write("strace", line), only) : null;
             SentryKernel kernel = KernelFactory.Create(info.KvmFd, info.MemoryLimit, info.Processors, trace, Panic, info.TotalMemory);
-            HostFile.Close(info.KvmFd);
+            if (info.KvmFd >= 0)
+            {
+                HostFile.Close(info.KvmFd);
+            }
+
             sandbox = new SandboxHost(kernel, (SyscallTable)kernel.SystemCall.Target!, info);
             sandbox.Prepare();
 
             // From here on nothing can be opened: the application runs only behind this.
-            FilterInstaller.Install(BootFilter.Create());
+            FilterInstaller.Install(BootFilter.Create(info.Config.Platform));
         }
         catch (Exception error) when (error is RunscException or PlatformException)
         {

@@ -1,6 +1,7 @@
 using System;
 using Runsc.Platform;
 using Runsc.Platform.Kvm;
+using Runsc.Platform.Systrap;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Loader;
@@ -13,18 +14,18 @@ namespace Runsc.Boot;
 /// <summary>Puts the parts of the application kernel together: platform, memory, kernel, system calls, file system types.</summary>
 internal static class KernelFactory
 {
-    /// <param name="kvm">Descriptor of /dev/kvm; may be closed afterwards.</param>
+    /// <param name="kvm">Descriptor of /dev/kvm, which may be closed afterwards; −1: the systrap platform, whose processes are started here.</param>
     /// <param name="memoryLimit">Bytes that applications may use.</param>
     /// <param name="processors">Processors that applications see.</param>
     /// <param name="trace">Hears of system calls; null for none.</param>
     /// <param name="panic">Ends the sandbox after an internal error.</param>
     /// <param name="totalMemory">Bytes that applications are told there are; 0 for the limit.</param>
-    /// <exception cref="PlatformException">KVM cannot be used; one line for the user.</exception>
+    /// <exception cref="PlatformException">The platform cannot be used; one line for the user.</exception>
     public static SentryKernel Create(int kvm, ulong memoryLimit, int processors, SyscallTable.ITrace? trace, Action<Exception> panic, ulong totalMemory = 0)
     {
-        KvmPlatform? platform = null;
+        IPlatform? platform = null;
         MemoryFile memory = new(memoryLimit, (offset, address, length) => platform?.AddMemory(offset, address, length));
-        platform = KvmPlatform.Create(kvm, memory);
+        platform = kvm >= 0 ? KvmPlatform.Create(kvm, memory) : SystrapPlatform.Create(memory);
         SyscallTable table = SyscallTable.Create(trace);
         ElfLoader loader = new(null);
         SpecialFiles special = new();

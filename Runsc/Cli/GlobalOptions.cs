@@ -21,7 +21,7 @@ internal static class GlobalOptions
         Text("--debug-log", "file for debug lines, or directory if it ends with a slash; %ID% and %COMMAND% are replaced", "PATH"),
         Switch("--strace", "log the application's system calls"),
         Text("--strace-syscalls", "only these calls, with commas between", "NAMES"),
-        Words("--platform", "how application code is run", "kvm"),
+        Words("--platform", "how application code is run: by virtualization, or, without /dev/kvm, by trapping its system calls", "kvm", "systrap"),
         Words("--network", "network of the container", "none", "sandbox", "host"),
         Words("--file-access", "who else changes the root's files: nobody, or others on the host", "exclusive", "shared"),
         Words("--overlay2", "where changes of files go", "none", "root:memory", "all:memory", "root:self", "all:self"),

@@ -33,6 +33,7 @@ internal sealed class RunscConfig
     /// <summary>Calls that the trace shows; empty: all.</summary>
     public string StraceSyscalls { get; set; } = "";
 
+    /// <summary>kvm or systrap.</summary>
     public string Platform { get; set; } = "kvm";
 
     /// <summary>none, until the network stack is there.</summary>
@@ -58,7 +59,7 @@ internal sealed class RunscConfig
     /// <exception cref="RunscException">Names the flag.</exception>
     public void Check()
     {
-        OneOf("platform", Platform, "kvm");
+        OneOf("platform", Platform, "kvm", "systrap");
         OneOf("network", Network, "none", "sandbox", "host");
         OneOf("file-access", FileAccess, "exclusive", "shared");
         OneOf("overlay2", Overlay2, "none", "root:memory", "all:memory", "root:self", "all:self");

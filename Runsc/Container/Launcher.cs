@@ -109,7 +109,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         NamespacePlan plan = NamespacePlan.For(spec.Linux, config.Network == "host");
         string? label = HostLabels.Check(spec);
         int program = Own(HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/exe\0"u8, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC), "/proc/self/exe");
-        int kvm = OpenKvm();
+        int kvm = config.Platform == "kvm" ? OpenKvm() : -1;
         int log = OpenLog(state.Id);
         int control = Own(HostPacketSocket.Listen(states.SocketOf(state.Id)), "the control socket");
         int network = plan.NetworkPath is null ? -1 : Own(plan.OpenNetwork(), plan.NetworkPath);
@@ -325,8 +325,8 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         int fd = HostFile.OpenAt(Fcntl.AT_FDCWD, "/dev/kvm\0"u8, Fcntl.O_RDWR | Fcntl.O_CLOEXEC);
         return fd switch
         {
-            -(int)Errno.ENOENT => throw new RunscException("/dev/kvm is not there: KVM is not available on this host"),
-            -(int)Errno.EACCES or -(int)Errno.EPERM => throw new RunscException("/dev/kvm: permission denied"),
+            -(int)Errno.ENOENT => throw new RunscException("/dev/kvm is not there: KVM is not available on this host; --platform=systrap does without"),
+            -(int)Errno.EACCES or -(int)Errno.EPERM => throw new RunscException("/dev/kvm: permission denied; --platform=systrap does without"),
             _ => Own(fd, "/dev/kvm"),
         };
     }

@@ -17,7 +17,7 @@ internal sealed class StartInfo
     /// <summary>The program itself, for the second stage.</summary>
     public int ProgramFd { get; set; } = -1;
 
-    /// <summary>Boot: /dev/kvm.</summary>
+    /// <summary>Boot: /dev/kvm; −1 on another platform.</summary>
     public int KvmFd { get; set; } = -1;
 
     /// <summary>Boot: the listening control socket.</summary>

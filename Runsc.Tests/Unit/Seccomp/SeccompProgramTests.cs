@@ -85,7 +85,7 @@ public sealed class SeccompProgramTests
     {
         const int seed = 20261;
         Random random = new(seed);
-        foreach (SeccompRules rules in (SeccompRules[])[BootFilter.Create(), GoferFilter.Create()])
+        foreach (SeccompRules rules in (SeccompRules[])[BootFilter.Create("kvm"), BootFilter.Create("systrap"), GoferFilter.Create()])
         {
             BpfInstruction[] program = SeccompProgram.Compile(rules, Refusal);
             Assert.True(program.Length <= 4096, "BPF_MAXINSNS");
@@ -119,14 +119,29 @@ public sealed class SeccompProgramTests
     [InlineData(SysNo.chroot)]
     public void DangerousCalls_AreInNeitherList(int number)
     {
-        Assert.DoesNotContain(number, BootFilter.Create().Numbers);
+        Assert.DoesNotContain(number, BootFilter.Create("kvm").Numbers);
         Assert.DoesNotContain(number, GoferFilter.Create().Numbers);
+        Assert.True(number == SysNo.pidfd_open || !BootFilter.Create("systrap").Numbers.Contains(number));
+    }
+
+    [Fact]
+    public void Systrap_SignalsOnlyToStopAndToEnd()
+    {
+        BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create("systrap"), Refusal);
+        ulong other = (ulong)Environment.ProcessId + 1;
+        Assert.Equal(Allowed, Decide(program, SysNo.tgkill, other, other, 35));
+        Assert.NotEqual(Allowed, Decide(program, SysNo.tgkill, other, other, Signal.SIGKILL));
+        Assert.Equal(Allowed, Decide(program, SysNo.pidfd_send_signal, 3, Signal.SIGKILL, 0));
+        Assert.NotEqual(Allowed, Decide(program, SysNo.pidfd_send_signal, 3, Signal.SIGSTOP, 0));
+        Assert.NotEqual(Allowed, Decide(program, SysNo.ioctl, 3, KvmNumbers.KVM_RUN));
+        Assert.NotEqual(Allowed, Decide(program, SysNo.clone, 17));
+        Assert.NotEqual(Allowed, Decide(program, SysNo.mmap, 0, 4096, Mman.PROT_EXEC | Mman.PROT_READ));
     }
 
     [Fact]
     public void Boot_NamesNoPath()
     {
-        BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create(), Refusal);
+        BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create("kvm"), Refusal);
         Assert.NotEqual(Allowed, Decide(program, SysNo.openat, 3));
         Assert.NotEqual(Allowed, Decide(program, SysNo.open));
         Assert.NotEqual(Allowed, Decide(program, SysNo.newfstatat, 3, 0, 0, 0));
@@ -137,7 +152,7 @@ public sealed class SeccompProgramTests
     [Fact]
     public void NoExecutableMemory_AndNoProcesses()
     {
-        BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create(), Refusal);
+        BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create("kvm"), Refusal);
         Assert.NotEqual(Allowed, Decide(program, SysNo.mmap, 0, 4096, Mman.PROT_EXEC | Mman.PROT_READ));
         Assert.NotEqual(Allowed, Decide(program, SysNo.mprotect, 0, 4096, Mman.PROT_EXEC));
         Assert.Equal(Allowed, Decide(program, SysNo.mmap, 0, 4096, Mman.PROT_WRITE | Mman.PROT_READ));

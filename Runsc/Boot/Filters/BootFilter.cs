@@ -1,26 +1,30 @@
 using Runsc.Host.Seccomp;
 using Runsc.Linux;
-using Runsc.Platform.Kvm.Abi;
+using Runsc.Platform.Kvm;
+using Runsc.Platform.Systrap;
 
 namespace Runsc.Boot.Filters;
 
 /// <summary>
-/// What the Sentry may ask of the host: run virtual processors, its memory file, and descriptors that it was given.
+/// What the Sentry may ask of the host: run the application, its memory file, and descriptors that it was given.
 /// No path can be named: open fails, and stat is allowed for descriptors only.
 /// </summary>
 internal static class BootFilter
 {
-    public static SeccompRules Create()
+    /// <param name="platform">Name of the platform, whose own calls are allowed.</param>
+    public static SeccompRules Create(string platform)
     {
         SeccompRules rules = new();
 
-        // First, since it is made for each trap of the application.
-        rules.AllowValues(
-            SysNo.ioctl, 1,
-            KvmNumbers.KVM_RUN, KvmNumbers.KVM_SET_USER_MEMORY_REGION, KvmNumbers.KVM_CREATE_VCPU, KvmNumbers.KVM_GET_REGS,
-            KvmNumbers.KVM_GET_SREGS, KvmNumbers.KVM_SET_SREGS, KvmNumbers.KVM_SET_MSRS, KvmNumbers.KVM_SET_SIGNAL_MASK, KvmNumbers.KVM_SET_CPUID2,
-            KvmNumbers.KVM_GET_VCPU_EVENTS, KvmNumbers.KVM_SET_VCPU_EVENTS, KvmNumbers.KVM_GET_TSC_KHZ, KvmNumbers.KVM_GET_XSAVE,
-            KvmNumbers.KVM_SET_XSAVE, KvmNumbers.KVM_SET_XCRS, KvmNumbers.KVM_SET_DEVICE_ATTR, KvmNumbers.KVM_HAS_DEVICE_ATTR, KvmNumbers.KVM_CHECK_EXTENSION);
+        // First, since they are made for each trap of the application.
+        if (platform == "systrap")
+        {
+            SystrapFilter.AddTo(rules);
+        }
+        else
+        {
+            KvmFilter.AddTo(rules);
+        }
 
         // Terminals and pipes that the container was given.
         rules.AllowValues(
