@@ -1,4 +1,3 @@
-using System;
 using Runsc.Linux;
 using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Ipc;

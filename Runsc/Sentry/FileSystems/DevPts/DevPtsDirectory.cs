@@ -22,7 +22,7 @@ internal sealed class DevPtsDirectory : PseudoDirectory
     private readonly SortedDictionary<int, PtySlaveInode?> _terminals = [];
 
     public DevPtsDirectory(PseudoSuperBlock super, SentryKernel kernel, in DevPtsOptions options)
-        : base(super)
+        : base(super, 0x1ed)
     {
         _super = super;
         _kernel = kernel;
