@@ -9,6 +9,7 @@ using Runsc.Host.Syscalls;
 using Runsc.Linux;
 using Runsc.Oci;
 using Runsc.Sentry.Auth;
+using Runsc.Sentry.FileSystems.DevPts;
 using Runsc.Sentry.FileSystems.Host;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Signals;
@@ -28,9 +29,13 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
 {
     private const int HookPollMilliseconds = 20;
 
+    // What the last output of a container has to reach a terminal that nobody may be reading.
+    private const int ConsoleDrainMilliseconds = 1000;
+
     private readonly TaskCompletionSource _started = new();
     private readonly Lock _mu = new();
     private MountNamespace? _mounts;
+    private HostConsole? _console;
 
     // Guarded by _mu until they are set.
     private ThreadGroup? _init;
@@ -181,7 +186,7 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
             limits[SpecLoader.LimitNumber(limit.Type)!.Value] = (limit.Soft, limit.Hard);
         }
 
-        return new ProcessRequest
+        ProcessRequest request = new()
         {
             Program = program,
             Arguments = process.Args!,
@@ -206,7 +211,7 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
                 NoNewPrivileges = process.NoNewPrivileges,
             },
             Umask = user.Umask ?? 0x12,
-            Files = OpenAll(descriptors),
+            Files = [],
             Limits = limits,
             Mounts = _mounts!,
             Container = name,
@@ -214,6 +219,8 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
             OomScoreAdjust = process.OomScoreAdj ?? 0,
             Configure = task => Schedule(task, process),
         };
+        GiveFiles(request, process.Terminal, descriptors);
+        return request;
     }
 
     private static void Schedule(Task task, ProcessSpec process)
@@ -254,6 +261,25 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         return [.. environment, "HOME=" + home];
     }
 
+    /// <summary>A process gets the descriptors as they are, or a terminal of the container's own that is joined to them.</summary>
+    private void GiveFiles(ProcessRequest request, bool terminal, List<int> descriptors)
+    {
+        ConsoleSetup? setup = terminal ? ConsoleSetup.TryOpen(kernel, _mounts!, request.Credentials, descriptors) : null;
+        if (setup is null)
+        {
+            request.Files = OpenAll(descriptors);
+            return;
+        }
+
+        request.Files = setup.Files;
+        request.SetUpTerminal = task => _ = setup.Pty.SetControlling(task, steal: false, readable: true);
+        if (request.IsInit)
+        {
+            kernel.SetConsole(name, setup.Pty);
+            _console = setup.Console;
+        }
+    }
+
     private List<FileDescription?> OpenAll(List<int> descriptors)
     {
         List<FileDescription?> files = [];
@@ -291,6 +317,7 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
             Thread.Sleep(2);
         }
 
+        _ = _console?.WaitForEnd(ConsoleDrainMilliseconds);
         if (info.ExitFd >= 0)
         {
             _ = HostFile.PWrite(info.ExitFd, Encoding.ASCII.GetBytes(status.ToString(CultureInfo.InvariantCulture)), 0);

@@ -73,12 +73,17 @@ internal sealed class ContainerMounts
             }
         }
 
-        foreach ((string type, string place, string options) in new[] { ("devpts", "/dev/pts", ""), ("tmpfs", "/dev/shm", "mode=1777") })
+        foreach ((string type, string place, string options) in new[] { ("devpts", "/dev/pts", "gid=5,mode=620,ptmxmode=666"), ("tmpfs", "/dev/shm", "mode=1777") })
         {
             if (!done.Contains(place) && Make(type, options) is SuperBlock super)
             {
-                Attach(super, place, Linux.Mount.MS_NOSUID | Linux.Mount.MS_NODEV, copiesUp: false);
+                Attach(super, place, type == "devpts" ? Linux.Mount.MS_NOSUID | (ulong)Linux.Mount.MS_NOEXEC : Linux.Mount.MS_NOSUID | (ulong)Linux.Mount.MS_NODEV, copiesUp: false);
             }
+        }
+
+        if (_info.Spec!.Process?.Terminal == true)
+        {
+            ConsoleSetup.MakeNode(_caller, _mounts);
         }
     }
 

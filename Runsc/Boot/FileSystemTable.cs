@@ -1,6 +1,7 @@
 using System;
 using Runsc.Linux;
 using Runsc.Sentry.FileSystems.Dev;
+using Runsc.Sentry.FileSystems.DevPts;
 using Runsc.Sentry.FileSystems.Pipe;
 using Runsc.Sentry.FileSystems.Proc;
 using Runsc.Sentry.FileSystems.Sys;
@@ -17,6 +18,7 @@ internal static class FileSystemTable
     {
         special.OpenFifo = Fifo.Open;
         MemoryDevices.Register(kernel, special);
+        DevPtsFileSystem.Register(special);
         kernel.FileSystemTypes["proc"] = (SentryKernel owner, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
         {
             super = ProcFileSystem.Create(owner);
@@ -29,6 +31,7 @@ internal static class FileSystemTable
         };
         kernel.FileSystemTypes["tmpfs"] = MakeTmpfs;
         kernel.FileSystemTypes["sysfs"] = MakeSys;
+        kernel.FileSystemTypes["devpts"] = MakeDevPts;
     }
 
     private static Errno MakeTmpfs(SentryKernel kernel, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
@@ -37,6 +40,13 @@ internal static class FileSystemTable
         super = error == Errno.None
             ? new TmpfsSuperBlock(kernel, parsed.Size, parsed.Inodes, parsed.Mode, parsed.Uid, parsed.Gid) { Device = kernel.NewDevice() }
             : null;
+        return error;
+    }
+
+    private static Errno MakeDevPts(SentryKernel kernel, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
+    {
+        Errno error = DevPtsOptions.TryParse(options, out DevPtsOptions parsed);
+        super = error == Errno.None ? DevPtsFileSystem.Create(kernel, parsed) : null;
         return error;
     }
 

@@ -1,9 +1,11 @@
 using System;
+using Runsc.Host.Syscalls;
 using Runsc.Platform;
 using Runsc.Platform.Kvm;
 using Runsc.Platform.Systrap;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Time;
 using Runsc.Sentry.Loader;
 using Runsc.Sentry.Memory;
 using Runsc.Sentry.Syscalls;
@@ -27,9 +29,11 @@ internal static class KernelFactory
         MemoryFile memory = new(memoryLimit, (offset, address, length) => platform?.AddMemory(offset, address, length));
         platform = kvm >= 0 ? KvmPlatform.Create(kvm, memory) : SystrapPlatform.Create(memory);
         SyscallTable table = SyscallTable.Create(trace);
-        ElfLoader loader = new(null);
+        Vdso vdso = new(memory);
+        CalibratedClock<HostCounter> clock = new(vdso.Time, new HostClock(), default);
+        ElfLoader loader = new(vdso);
         SpecialFiles special = new();
-        SentryKernel kernel = new(platform, memory)
+        SentryKernel kernel = new(platform, memory, clock)
         {
             Vfs = new VirtualFileSystem(special),
             SystemCall = table.Dispatch,
@@ -39,6 +43,11 @@ internal static class KernelFactory
             TotalMemory = totalMemory == 0 ? memoryLimit : totalMemory,
         };
         kernel.MemoryFiles = new MemfdFileSystem(kernel);
+        if (platform.TscMatchesHost && HostTsc.IsAvailable)
+        {
+            clock.Start(kernel.Timers);
+        }
+
         FileSystemTable.Register(kernel, special);
         kernel.LogLine($"runsc application kernel, release {SentryKernel.Release}");
         kernel.LogLine($"platform: {platform.Description}");

@@ -28,7 +28,7 @@ internal sealed class ProcessRequest
     public uint Umask { get; init; } = 0x12;
 
     /// <summary>Descriptors 0, 1, 2, …; null for one that stays closed. References pass to the process.</summary>
-    public required IReadOnlyList<FileDescription?> Files { get; init; }
+    public required IReadOnlyList<FileDescription?> Files { get; set; }
 
     /// <summary>Soft and hard limits by RLIMIT_* number.</summary>
     public IReadOnlyDictionary<int, (ulong Soft, ulong Hard)> Limits { get; init; } = new Dictionary<int, (ulong, ulong)>();
@@ -47,7 +47,7 @@ internal sealed class ProcessRequest
     public Action<Task>? Configure { get; init; }
 
     /// <summary>Gets the controlling terminal, before the first instruction. Called with the new process's task.</summary>
-    public Action<Task>? SetUpTerminal { get; init; }
+    public Action<Task>? SetUpTerminal { get; set; }
 }
 
 /// <summary>Starts processes that no other process has forked.</summary>

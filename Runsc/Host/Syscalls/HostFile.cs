@@ -190,6 +190,13 @@ internal static unsafe partial class HostFile
     /// <summary>F_SETFD: whether the descriptor is closed by execve.</summary>
     public static int SetCloseOnExec(int fd, bool close) => HostResult.Of(FcntlNative(fd, Fcntl.F_SETFD, close ? Fcntl.FD_CLOEXEC : 0));
 
+    /// <summary>Adds O_NONBLOCK to the description behind a descriptor; all that share it see it.</summary>
+    public static int SetNonBlocking(int fd)
+    {
+        int flags = GetFlags(fd);
+        return flags < 0 ? flags : HostResult.Of(FcntlNative(fd, Fcntl.F_SETFL, flags | Fcntl.O_NONBLOCK));
+    }
+
     public static int Ioctl(int fd, uint command, nint argument) => HostResult.Of(IoctlNative(fd, command, argument));
 
     public static int Pipe(out int read, out int write)

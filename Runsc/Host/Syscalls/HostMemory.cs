@@ -15,6 +15,9 @@ internal static unsafe partial class HostMemory
 
     public static int Unmap(nint address, nuint length) => HostResult.Of(MUnmapNative(address, length));
 
+    /// <summary>mprotect(2).</summary>
+    public static int Protect(nint address, nuint length, int protection) => HostResult.Of(MProtectNative(address, length, protection));
+
     public static int Advise(nint address, nuint length, int advice) => HostResult.Of(MAdviseNative(address, length, advice));
 
     /// <summary>memfd_create(2). The name is NUL-terminated.</summary>
@@ -31,6 +34,9 @@ internal static unsafe partial class HostMemory
 
     [LibraryImport("libc", EntryPoint = "munmap", SetLastError = true)]
     private static partial int MUnmapNative(nint address, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "mprotect", SetLastError = true)]
+    private static partial int MProtectNative(nint address, nuint length, int protection);
 
     [LibraryImport("libc", EntryPoint = "madvise", SetLastError = true)]
     private static partial int MAdviseNative(nint address, nuint length, int advice);

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Runtime.InteropServices;
 using Runsc.Linux;
+using Runsc.Sentry.Kernel.Ipc;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Loader;
@@ -401,7 +402,7 @@ internal static unsafe class ProcessCalls
 
     private static long Unshare(Task task, in SyscallArguments a)
     {
-        const ulong namespaces = Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS;
+        const ulong namespaces = Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS | Sched.CLONE_NEWIPC;
         const ulong known = namespaces | Sched.CLONE_FS | Sched.CLONE_FILES | Sched.CLONE_SYSVSEM;
         const ulong alone = Sched.CLONE_THREAD | Sched.CLONE_SIGHAND | Sched.CLONE_VM;
         ulong flags = a.A0;
@@ -438,6 +439,16 @@ internal static unsafe class ProcessCalls
         if ((flags & Sched.CLONE_NEWUTS) != 0)
         {
             task.Uts = task.Uts.Clone();
+        }
+
+        if ((flags & (Sched.CLONE_SYSVSEM | Sched.CLONE_NEWIPC)) != 0)
+        {
+            task.UnshareSemaphores();
+        }
+
+        if ((flags & Sched.CLONE_NEWIPC) != 0)
+        {
+            task.Ipc = new IpcNamespace();
         }
 
         return 0;

@@ -22,6 +22,10 @@ internal static class SyscallFamilies
         ProcessCalls.Register(b);
         ProcessIdCalls.Register(b);
         PrctlCalls.Register(b);
+        SeccompCalls.Register(b);
+        SharedMemoryCalls.Register(b);
+        SemaphoreCalls.Register(b);
+        MessageCalls.Register(b);
         SignalCalls.Register(b);
         FutexCalls.Register(b);
         CredentialCalls.Register(b);

@@ -2,6 +2,7 @@ using System.Collections.Generic;
 using Runsc.Common;
 using Runsc.Linux;
 using Runsc.Platform;
+using Runsc.Sentry.Kernel.Seccomp;
 using Runsc.Sentry.Kernel.Tasks;
 
 namespace Runsc.Sentry.Syscalls;
@@ -46,6 +47,11 @@ internal sealed unsafe class SyscallTable
         // Linux looks at the low 32 bits.
         SyscallArguments arguments = new(unchecked((int)frame.OrigRax), frame.Rdi, frame.Rsi, frame.Rdx, frame.R10, frame.R8, frame.R9);
         int number = arguments.Number;
+        if (task.Seccomp is SeccompFilters filters && !task.PassesSeccomp(filters, out long refused))
+        {
+            return refused;
+        }
+
         if ((uint)number >= Size || _handlers[number] == null)
         {
             return Missing(task, arguments);

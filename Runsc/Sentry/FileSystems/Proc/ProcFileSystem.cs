@@ -48,7 +48,8 @@ internal static class ProcFileSystem
             .Add("irq", new PseudoDirectory(super))
             .Add("bus", new PseudoDirectory(super))
             .Add("fs", new PseudoDirectory(super))
-            .Add("driver", new PseudoDirectory(super));
+            .Add("driver", new PseudoDirectory(super))
+            .Add("sysvipc", SysvIpcFiles.Create(super));
         super.SetRoot(root);
         return super;
 

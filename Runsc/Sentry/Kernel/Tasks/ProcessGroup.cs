@@ -30,7 +30,7 @@ internal sealed class ProcessGroup
     {
         foreach (ThreadGroup member in Members)
         {
-            if (member == ignored || member.IsZombie || member.Parent is not ThreadGroup parent || parent.IsZombie || parent.IsInit)
+            if (member == ignored || member.IsZombie || member.Parent is not ThreadGroup parent || parent.IsZombie)
             {
                 continue;
             }
@@ -71,11 +71,8 @@ internal sealed class ProcessGroup
             return;
         }
 
+        // A terminal keeps its foreground group although nobody is in it: other jobs stay in the background until the session's leader chooses one.
         Session.Groups.Remove(this);
-        if (Session.Terminal is IControllingTerminal terminal && terminal.ForegroundGroup == this)
-        {
-            terminal.ForegroundGroup = null;
-        }
     }
 
     /// <summary>Sends a signal to every member. Takes the task lock.</summary>
@@ -114,8 +111,25 @@ internal sealed class Session(int id)
     /// <summary>Process groups with members.</summary>
     public readonly List<ProcessGroup> Groups = [];
 
-    /// <summary>The controlling terminal; a Tty of a higher rank.</summary>
+    /// <summary>The controlling terminal.</summary>
     public IControllingTerminal? Terminal { get; set; }
+
+    /// <summary>The process that made the session; null when it has ended and was waited for.</summary>
+    public ThreadGroup? FindLeaderLocked()
+    {
+        foreach (ProcessGroup group in Groups)
+        {
+            foreach (ThreadGroup member in group.Members)
+            {
+                if (member.IsSessionLeader)
+                {
+                    return member;
+                }
+            }
+        }
+
+        return null;
+    }
 }
 
 /// <summary>A terminal, as sessions know it.</summary>

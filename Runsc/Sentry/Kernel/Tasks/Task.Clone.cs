@@ -13,7 +13,7 @@ namespace Runsc.Sentry.Kernel.Tasks;
 internal sealed partial class Task
 {
     private const ulong UnsupportedNamespaces =
-        Sched.CLONE_NEWUSER | Sched.CLONE_NEWPID | Sched.CLONE_NEWNET | Sched.CLONE_NEWIPC | Sched.CLONE_NEWCGROUP | Sched.CLONE_NEWTIME;
+        Sched.CLONE_NEWUSER | Sched.CLONE_NEWPID | Sched.CLONE_NEWNET | Sched.CLONE_NEWCGROUP | Sched.CLONE_NEWTIME;
 
     // Written at the child's start, in its own address space.
     private ulong _childThreadIdAddress;
@@ -102,6 +102,7 @@ internal sealed partial class Task
         if ((threads && !arguments.Has(Sched.CLONE_SIGHAND))
             || (arguments.Has(Sched.CLONE_SIGHAND) && !arguments.Has(Sched.CLONE_VM))
             || (arguments.Has(Sched.CLONE_FS) && arguments.Has(Sched.CLONE_NEWNS))
+            || (arguments.Has(Sched.CLONE_SYSVSEM) && arguments.Has(Sched.CLONE_NEWIPC))
             || (arguments.Has(Sched.CLONE_SIGHAND) && arguments.Has(Sched.CLONE_CLEAR_SIGHAND))
             || (arguments.Has(Sched.CLONE_PIDFD) && (threads || arguments.Has(Sched.CLONE_DETACHED)))
             || (arguments.Has(Sched.CLONE_PARENT) && ThreadGroup.IsInit))
@@ -121,7 +122,7 @@ internal sealed partial class Task
             return Errno.EINVAL;
         }
 
-        bool wantsNamespace = arguments.Has(Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS);
+        bool wantsNamespace = arguments.Has(Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS | Sched.CLONE_NEWIPC);
         return wantsNamespace && !Credentials.HasCapability(Capability.CAP_SYS_ADMIN) ? Errno.EPERM : Errno.None;
     }
 
@@ -177,6 +178,7 @@ internal sealed partial class Task
                 ExitSignal = arguments.ExitSignal,
                 Dumpable = ThreadGroup.Dumpable,
                 OomScoreAdjust = ThreadGroup.OomScoreAdjust,
+                HasLeftTerminal = ThreadGroup.HasLeftTerminal,
             };
         }
 
@@ -195,7 +197,9 @@ internal sealed partial class Task
             _childThreadIdAddress = arguments.Has(Sched.CLONE_CHILD_SETTID) ? arguments.ChildTidAddress : 0,
             ClearThreadId = arguments.Has(Sched.CLONE_CHILD_CLEARTID) ? arguments.ChildTidAddress : 0,
             _signalMask = _signalMask,
+            _seccomp = _seccomp,
         };
+        ShareIpcWith(child, arguments);
 
         // A thread starts without a signal stack; a process, vfork's child too, has the parent's.
         if (!arguments.Has(Sched.CLONE_VM) || arguments.Has(Sched.CLONE_VFORK))

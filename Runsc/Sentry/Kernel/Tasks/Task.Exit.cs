@@ -97,6 +97,7 @@ internal sealed partial class Task
         MemoryManager memory = _memory;
         FdTable files = _files;
         FsContext fs = _fs;
+        ReleaseIpc();
         _files = new FdTable();
         files.DecUsers(this);
         fs.DecRef();

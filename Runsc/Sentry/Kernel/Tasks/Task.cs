@@ -32,6 +32,7 @@ internal sealed partial class Task : ICaller
         MountNamespace = mounts;
         _credentials = credentials;
         Uts = kernel.RootUts;
+        Ipc = kernel.RootIpc;
         Context = kernel.Platform.CreateContext();
         StartTime = kernel.Clock.Monotonic;
         FutexWaiter = new FutexWaiter(this);

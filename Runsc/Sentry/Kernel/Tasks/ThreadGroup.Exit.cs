@@ -86,7 +86,7 @@ internal sealed partial class ThreadGroup
         ReparentChildrenLocked();
         if (IsSessionLeader)
         {
-            HangUpTerminalLocked();
+            HangUpTerminalLocked(exiting: true);
         }
 
         IsZombie = true;
@@ -227,12 +227,22 @@ internal sealed partial class ThreadGroup
         }
     }
 
-    /// <summary>A session leader gives up its terminal: the foreground job learns of it.</summary>
-    internal void HangUpTerminalLocked()
+    /// <summary>
+    /// Lock held: task lock. A session leader ends, or gives up its terminal: the foreground job gets SIGHUP, and SIGCONT if the leader goes on. A leader whose
+    /// terminal has hung up before hands that on when it ends.
+    /// </summary>
+    internal void HangUpTerminalLocked(bool exiting)
     {
         Session session = Session;
         if (session.Terminal is not IControllingTerminal terminal)
         {
+            if (exiting && FormerForeground is ProcessGroup former)
+            {
+                former.SendSignalLocked(SignalInfo.Kernel(Signal.SIGHUP));
+                former.SendSignalLocked(SignalInfo.Kernel(Signal.SIGCONT));
+                FormerForeground = null;
+            }
+
             return;
         }
 
@@ -240,10 +250,22 @@ internal sealed partial class ThreadGroup
         if (terminal.ForegroundGroup is ProcessGroup foreground)
         {
             foreground.SendSignalLocked(SignalInfo.Kernel(Signal.SIGHUP));
-            foreground.SendSignalLocked(SignalInfo.Kernel(Signal.SIGCONT));
+            if (!exiting)
+            {
+                foreground.SendSignalLocked(SignalInfo.Kernel(Signal.SIGCONT));
+            }
         }
 
         terminal.ForegroundGroup = null;
         terminal.Session = null;
     }
+
+    /// <summary>The job that was in the foreground of a terminal when it hung up; for its session's leader. Guarded by the task lock.</summary>
+    internal ProcessGroup? FormerForeground { get; set; }
+
+    /// <summary>It has given up its session's terminal for itself (TIOCNOTTY). Guarded by the task lock.</summary>
+    internal bool HasLeftTerminal { get; set; }
+
+    /// <summary>Lock held: task lock. Its controlling terminal, or null.</summary>
+    internal IControllingTerminal? TerminalLocked => HasLeftTerminal ? null : Session.Terminal;
 }
