@@ -6,6 +6,7 @@ using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Loader;
 using Runsc.Sentry.Memory;
+using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Syscalls;
 using Runsc.Sentry.Vfs;
 
@@ -39,6 +40,7 @@ internal static class KernelFactory
             TotalMemory = totalMemory == 0 ? memoryLimit : totalMemory,
         };
         kernel.MemoryFiles = new MemfdFileSystem(kernel);
+        kernel.RootNetwork = new SocketSystem(kernel).CreateNamespace();
         FileSystemTable.Register(kernel, special);
         kernel.LogLine($"runsc application kernel, release {SentryKernel.Release}");
         kernel.LogLine($"platform: {platform.Description}");

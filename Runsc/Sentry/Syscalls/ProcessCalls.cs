@@ -401,7 +401,7 @@ internal static unsafe class ProcessCalls
 
     private static long Unshare(Task task, in SyscallArguments a)
     {
-        const ulong namespaces = Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS;
+        const ulong namespaces = Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS | Sched.CLONE_NEWNET;
         const ulong known = namespaces | Sched.CLONE_FS | Sched.CLONE_FILES | Sched.CLONE_SYSVSEM;
         const ulong alone = Sched.CLONE_THREAD | Sched.CLONE_SIGHAND | Sched.CLONE_VM;
         ulong flags = a.A0;
@@ -438,6 +438,11 @@ internal static unsafe class ProcessCalls
         if ((flags & Sched.CLONE_NEWUTS) != 0)
         {
             task.Uts = task.Uts.Clone();
+        }
+
+        if ((flags & Sched.CLONE_NEWNET) != 0)
+        {
+            task.Network = task.Network.CreateEmpty();
         }
 
         return 0;

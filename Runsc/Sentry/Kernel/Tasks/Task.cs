@@ -32,6 +32,7 @@ internal sealed partial class Task : ICaller
         MountNamespace = mounts;
         _credentials = credentials;
         Uts = kernel.RootUts;
+        Network = kernel.RootNetwork;
         Context = kernel.Platform.CreateContext();
         StartTime = kernel.Clock.Monotonic;
         FutexWaiter = new FutexWaiter(this);
@@ -71,6 +72,9 @@ internal sealed partial class Task : ICaller
     public MountNamespace MountNamespace { get; set; }
 
     public UtsNamespace Uts { get; set; }
+
+    /// <summary>Written by the task itself (unshare, setns).</summary>
+    public NetworkNamespace Network { get; set; }
 
     public int ProcessId => ThreadGroup.Id;
 
