@@ -27,6 +27,11 @@ internal sealed class InFlight
     private int _sockets;
     private int _total;
 
+    // Sockets that the last search left in flight, and closes since then: a search costs as much as there is in flight, so it is made when
+    // that has doubled, or once for an eighth as many closes. Otherwise a program with many in flight would search at each call.
+    private int _survivors;
+    private int _closes;
+
     // Guarded by _mu: files whose release is due, and whether somebody is at it. Their release may release further bundles; a long chain
     // of sockets in each other's queues must not become a deep recursion.
     private readonly Queue<FileDescription> _dying = new();
@@ -67,7 +72,7 @@ internal sealed class InFlight
                 bundle.Node = _withSockets.AddLast(bundle);
             }
 
-            many = _sockets > CollectAt;
+            many = _sockets > CollectAt && _sockets > 2 * _survivors;
         }
 
         if (many)
@@ -139,8 +144,22 @@ internal sealed class InFlight
         }
     }
 
+    /// <summary>A Unix socket was closed: what it held together may be garbage now. No locks held.</summary>
+    public void SocketClosed()
+    {
+        lock (_mu)
+        {
+            if (_sockets == 0 || ++_closes * 8L < _survivors)
+            {
+                return;
+            }
+        }
+
+        Collect();
+    }
+
     /// <summary>Drops what only circles of queues hold. No locks held.</summary>
-    public void Collect()
+    private void Collect()
     {
         List<FileDescription>? garbage = null;
         lock (_mu)
@@ -149,6 +168,9 @@ internal sealed class InFlight
             {
                 garbage = FindGarbageLocked();
             }
+
+            _survivors = _sockets;
+            _closes = 0;
         }
 
         if (garbage is { Count: > 0 })

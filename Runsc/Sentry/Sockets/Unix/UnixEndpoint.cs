@@ -173,7 +173,7 @@ internal sealed partial class UnixEndpoint
                 events |= EventMask.Pri;
             }
 
-            if (HasRoom)
+            if (_state != UnixState.Listening && HasRoom)
             {
                 events |= EventMask.Writable | EventMask.WriteBand;
                 full = Type != Linux.Socket.SOCK_STREAM && _peer is { } peer && peer._peer != this ? peer : null;
@@ -270,7 +270,7 @@ internal sealed partial class UnixEndpoint
 
         StateChanged();
         WakeWaiting();
-        Network.System.InFlight.Collect();
+        Network.System.InFlight.SocketClosed();
     }
 
     private void PeerClosed(bool unread)
