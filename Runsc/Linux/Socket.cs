@@ -23,6 +23,22 @@ internal static class Socket
     /// <summary>Descriptors in one SCM_RIGHTS message (linux/net/scm.h).</summary>
     public const int SCM_MAX_FD = 253;
     public const int SCM_PIDFD = 4;
+
+    public const int IPPROTO_IP = 0;
+    public const int IPPROTO_ICMP = 1;
+    public const int IPPROTO_TCP = 6;
+    public const int IPPROTO_UDP = 17;
+    public const int IPPROTO_IPV6 = 41;
+    public const int IPPROTO_ICMPV6 = 58;
+    public const int IPPROTO_RAW = 255;
+    public const int SOL_UDP = 17;
+    public const int UDP_CORK = 1;
+    public const int UDP_SEGMENT = 103;
+    public const int UDP_GRO = 104;
+    public const int ICMP_FILTER = 1;
+    public const int IPV6_FLOWINFO = 11;
+    public const int MCAST_JOIN_GROUP = 42;
+    public const int MCAST_LEAVE_GROUP = 45;
     public const int SOCK_NONBLOCK = 0x800;
     public const int SOCK_CLOEXEC = 0x80000;
 

@@ -86,7 +86,7 @@ public sealed class UnixRightsTests
         s.ReceiveMessage(b, 100).ForEach(fd => s.Close(fd));
         s.ReceiveMessage(b, 2).ForEach(fd => s.Close(fd));
         s.ReceiveMessage(b, 100).ForEach(fd => s.Close(fd));
-        s.ReceiveMessage(b, 100, flags: Socket.MSG_WAITALL).ForEach(fd => s.Close(fd));
+        s.ReceiveMessage(b, 100, flags: DontWait).ForEach(fd => s.Close(fd));
         s.Close(a, b);
     });
 
@@ -237,10 +237,20 @@ public sealed class UnixRightsTests
         SocketScript s = new(kernel);
         NetNamespace network = (NetNamespace)kernel.Kernel.RootNetwork;
         (int a, int b) = s.Pair(Stream);
+        ulong pair = kernel.Allocate(8), control = s.Put(SocketScript.Rights(a, b)), data = s.Put("x"u8);
+        ulong vector = s.Put([.. BitConverter.GetBytes(data), .. BitConverter.GetBytes(1L)]);
+        byte[] message = new byte[56];
+        BitConverter.TryWriteBytes(message.AsSpan(16), vector);
+        BitConverter.TryWriteBytes(message.AsSpan(24), 1L);
+        BitConverter.TryWriteBytes(message.AsSpan(32), control);
+        BitConverter.TryWriteBytes(message.AsSpan(40), 24L);
+        ulong header = s.Put(message);
         for (int i = 0; i < 20_000; i++)
         {
-            (int c, int d) = s.Pair(Stream);
-            s.SendMessage(c, "x", SocketScript.Rights(a, b));
+            Assert.Equal(0, kernel.Call(SysNo.socketpair, Socket.AF_UNIX, Stream, 0, pair));
+            (int c, int d) = (s.GetInt(pair), s.GetInt(pair + 4));
+            kernel.Write(control + 16, MemoryMarshal.AsBytes<int>(new[] { a, b }));
+            Assert.Equal(1, kernel.Call(SysNo.sendmsg, (ulong)c, header, 0));
             s.Close(a, b);
             (a, b) = (c, d);
         }

@@ -27,7 +27,7 @@ public sealed class UnixStreamTests
         int fd = s.Socket(Socket.SOCK_RAW);
         s.Option(fd, Socket.SO_TYPE);
         s.Close(fd);
-        s.Said("listen", s.Kernel.Call(SysNo.listen, 1000, 1));
+        s.Said("listen", s.Kernel.Call(SysNo.listen, 900_000_000, 1));
         ulong pair = s.Kernel.Allocate(8);
         s.Said("pair", s.Kernel.Call(SysNo.socketpair, Socket.AF_UNIX, 77, 0, pair));
         s.Said("pair at a bad address", s.Kernel.Call(SysNo.socketpair, Socket.AF_UNIX, Stream, 0, 16));

@@ -370,7 +370,9 @@ internal abstract partial class SocketDescription
                 return Put(value, Cookie);
             case Socket.SO_NETNS_COOKIE:
                 return value.Length < 8 ? -(long)Errno.EINVAL : Put(value, Network.Number);
-            case Socket.SO_PEERCRED or Socket.SO_PEERGROUPS or Socket.SO_PEERPIDFD or Socket.SO_GET_FILTER or Socket.SO_PEERNAME:
+            case Socket.SO_PEERCRED:
+                return Put(value, new UserCredentials(0, uint.MaxValue, uint.MaxValue));
+            case Socket.SO_PEERGROUPS or Socket.SO_PEERPIDFD or Socket.SO_GET_FILTER or Socket.SO_PEERNAME:
                 return -(long)Errno.ENOPROTOOPT;
             case Socket.SO_PASSCRED or Socket.SO_PASSSEC or Socket.SO_PASSPIDFD or Socket.SO_PASSRIGHTS when !PassesCredentials:
                 return -(long)Errno.EOPNOTSUPP;

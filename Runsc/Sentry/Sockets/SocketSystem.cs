@@ -1,7 +1,10 @@
 using System;
 using System.Threading;
 using Runsc.Linux;
+using Runsc.NetStack.Buffers;
 using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Sockets.Inet;
+using Runsc.Sentry.Sockets.Netlink;
 using Runsc.Sentry.Sockets.Unix;
 using Runsc.Sentry.Vfs;
 
@@ -28,13 +31,24 @@ internal sealed class SocketSystem
 
         // Queued bytes live in the Sentry's own memory: a share of what the container has, so that no program can exhaust it.
         _memoryLimit = (long)Math.Clamp(kernel.TotalMemory / 8, 16UL << 20, 1UL << 30);
+        Buffers = new BufferPool(_memoryLimit);
         _families[Socket.AF_UNIX] = UnixSocket.Create;
+        _families[Socket.AF_INET] = InetFamily.CreateV4;
+        _families[Socket.AF_INET6] = InetFamily.CreateV6;
+        _families[Socket.AF_NETLINK] = NetlinkSocket.Create;
     }
 
     public SentryKernel Kernel { get; }
 
-    /// <summary>A network namespace with nothing in it.</summary>
-    public NetNamespace CreateNamespace() => new(this, (ulong)Interlocked.Increment(ref _nextNamespace));
+    /// <summary>Packets of all stacks.</summary>
+    public BufferPool Buffers { get; }
+
+    /// <summary>A network namespace with nothing in it; the first one, the container's, has its loopback interface up.</summary>
+    public NetNamespace CreateNamespace()
+    {
+        long number = Interlocked.Increment(ref _nextNamespace);
+        return new NetNamespace(this, (ulong)number, isRoot: number == FirstNamespace);
+    }
 
     /// <summary>Descriptors that were sent and not received.</summary>
     public InFlight InFlight { get; } = new();

@@ -28,7 +28,7 @@ internal static class SocketControl
             }
 
             ReadOnlySpan<byte> data = control[ControlWriter.HeaderSize..(int)length];
-            if (level == Socket.SOL_SOCKET)
+            if (level == Socket.SOL_SOCKET && socket.Family is not (Socket.AF_INET or Socket.AF_INET6))
             {
                 Errno error = ParseSocketLevel(task, socket, type, data, ref request);
                 if (error != Errno.None)

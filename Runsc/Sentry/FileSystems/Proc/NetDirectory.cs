@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using Runsc.Sentry.FileSystems.Pseudo;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Sockets;
+using Runsc.Sentry.Sockets.Inet;
 
 namespace Runsc.Sentry.FileSystems.Proc;
 
@@ -19,20 +20,21 @@ internal sealed class NetDirectory : PseudoDirectory
         }
     }
 
-    private const string SocketHeader = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
-
     private static readonly List<(string Name, Func<NetNamespace, string> Text)> s_tables =
     [
         ("arp", _ => "IP address       HW type     Flags       HW address            Mask     Device\n"),
-        ("dev", _ => "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
-            + "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n"),
-        ("if_inet6", _ => ""),
-        ("route", _ => "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"),
+        ("dev", NetTables.Devices),
+        ("if_inet6", NetTables.AddressesV6),
+        ("raw", network => NetTables.Datagrams(network, v6: false, Linux.Socket.SOCK_RAW)),
+        ("raw6", network => NetTables.Datagrams(network, v6: true, Linux.Socket.SOCK_RAW)),
+        ("route", NetTables.Routes),
         ("snmp", _ => ""),
-        ("tcp", _ => SocketHeader + "\n"),
-        ("tcp6", _ => SocketHeader + "\n"),
-        ("udp", _ => SocketHeader + " ref pointer drops\n"),
-        ("udp6", _ => SocketHeader + " ref pointer drops\n"),
+        ("sockstat", network => NetTables.SocketStatistics(network, v6: false)),
+        ("sockstat6", network => NetTables.SocketStatistics(network, v6: true)),
+        ("tcp", network => NetTables.Tcp(network, v6: false)),
+        ("tcp6", network => NetTables.Tcp(network, v6: true)),
+        ("udp", network => NetTables.Datagrams(network, v6: false, Linux.Socket.SOCK_DGRAM)),
+        ("udp6", network => NetTables.Datagrams(network, v6: true, Linux.Socket.SOCK_DGRAM)),
         ("unix", network => network.Unix.Describe()),
     ];
 }

@@ -165,7 +165,7 @@ internal sealed partial class UnixEndpoint
                 message = NextLocked(copied > 0 || request.HasData, ref request);
                 if (message is null)
                 {
-                    return copied > 0 ? copied : request.IsComplete ? 0 : EmptyLocked();
+                    return copied > 0 ? copied : request.IsComplete ? 0 : EndOf(EmptyLocked(), ref request);
                 }
             }
 
@@ -354,6 +354,17 @@ internal sealed partial class UnixEndpoint
         }
 
         return data.CopyOut(one);
+    }
+
+    // Who reads the end of a stream and asked for credentials gets some that are nobody's.
+    private long EndOf(long result, ref ReceiveRequest request)
+    {
+        if (result == 0 && !request.HasData && !request.IsPlainRead && Socket?.Has(SocketFlags.PassCredentials) == true)
+        {
+            request.Control.Add(Linux.Socket.SOL_SOCKET, Linux.Socket.SCM_CREDENTIALS, default(UserCredentials));
+        }
+
+        return result;
     }
 
     // Nothing to read: an error, the end, or later.
