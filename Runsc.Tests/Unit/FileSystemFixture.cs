@@ -11,6 +11,7 @@ using Runsc.Sentry.FileSystems.Gofer;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Memory;
+using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Vfs;
 using Xunit;
 using FileAttributes = Runsc.Sentry.Vfs.FileAttributes;
@@ -33,6 +34,7 @@ internal sealed class FileSystemFixture : IDisposable
             Loader = null!,
             Panic = _ => { },
         };
+        Kernel.RootNetwork = new SocketSystem(Kernel).CreateNamespace();
     }
 
     /// <summary>The directory of the host that is served.</summary>

@@ -8,6 +8,7 @@ using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Time;
 using Runsc.Sentry.Loader;
 using Runsc.Sentry.Memory;
+using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Syscalls;
 using Runsc.Sentry.Vfs;
 
@@ -43,6 +44,7 @@ internal static class KernelFactory
             TotalMemory = totalMemory == 0 ? memoryLimit : totalMemory,
         };
         kernel.MemoryFiles = new MemfdFileSystem(kernel);
+        kernel.RootNetwork = new SocketSystem(kernel).CreateNamespace();
         if (platform.TscMatchesHost && HostTsc.IsAvailable)
         {
             clock.Start(kernel.Timers);

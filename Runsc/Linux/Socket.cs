@@ -6,7 +6,39 @@ internal static class Socket
     public const int SOCK_STREAM = 1;
     public const int SOCK_DGRAM = 2;
     public const int SOCK_RAW = 3;
+    public const int SOCK_RDM = 4;
     public const int SOCK_SEQPACKET = 5;
+    public const int SOCK_DCCP = 6;
+    public const int SOCK_PACKET = 10;
+
+    /// <summary>Of linux/net.h, as SOCK_TYPE_MASK: types lie below it.</summary>
+    public const int SOCK_MAX = 11;
+    public const int SOCK_TYPE_MASK = 0xf;
+
+    /// <summary>sizeof(struct sockaddr_storage), sizeof(struct sockaddr_un), and where its path begins.</summary>
+    public const int SockaddrStorageSize = 128;
+    public const int SockaddrUnSize = 110;
+    public const int UnixPathOffset = 2;
+
+    /// <summary>Descriptors in one SCM_RIGHTS message (linux/net/scm.h).</summary>
+    public const int SCM_MAX_FD = 253;
+    public const int SCM_PIDFD = 4;
+
+    public const int IPPROTO_IP = 0;
+    public const int IPPROTO_ICMP = 1;
+    public const int IPPROTO_TCP = 6;
+    public const int IPPROTO_UDP = 17;
+    public const int IPPROTO_IPV6 = 41;
+    public const int IPPROTO_ICMPV6 = 58;
+    public const int IPPROTO_RAW = 255;
+    public const int SOL_UDP = 17;
+    public const int UDP_CORK = 1;
+    public const int UDP_SEGMENT = 103;
+    public const int UDP_GRO = 104;
+    public const int ICMP_FILTER = 1;
+    public const int IPV6_FLOWINFO = 11;
+    public const int MCAST_JOIN_GROUP = 42;
+    public const int MCAST_LEAVE_GROUP = 45;
     public const int SOCK_NONBLOCK = 0x800;
     public const int SOCK_CLOEXEC = 0x80000;
 
@@ -494,6 +526,9 @@ internal static class Socket
     public const int SO_RESERVE_MEM = 73;
     public const int SO_TXREHASH = 74;
     public const int SO_RCVMARK = 75;
+    public const int SO_PASSPIDFD = 76;
+    public const int SO_PEERPIDFD = 77;
+    public const int SO_PASSRIGHTS = 83;
 
     public const int TCP_CA_Open = 0;
     public const int TCP_NO_QUEUE = 0;

@@ -1,4 +1,3 @@
-using System;
 using System.Collections.Generic;
 using Runsc.Platform;
 using Xunit;
@@ -26,7 +25,7 @@ internal sealed class FakePlatform : IPlatform
 
     public IAddressSpace CreateAddressSpace() => new FakeAddressSpace();
 
-    public IContext CreateContext() => throw new NotSupportedException();
+    public IContext CreateContext() => new FakeContext();
 
     public void AddMemory(ulong fileOffset, nint hostBase, ulong length)
     {

@@ -80,7 +80,7 @@ internal abstract partial class DatagramEndpoint
             {
                 NetEvents events = IsWriteShut && IsReadShut ? NetEvents.Hangup : NetEvents.None;
                 events |= NetEvents.Writable;
-                events |= _queue.Count > 0 || IsReadShut || _pendingError != NetError.None ? NetEvents.Readable : 0;
+                events |= _queue.Count > 0 || IsReadShut ? NetEvents.Readable : 0;
                 events |= IsReadShut ? NetEvents.ReadHangup : 0;
                 events |= _pendingError != NetError.None || _errors.Count > 0 ? NetEvents.Error : 0;
                 return events;

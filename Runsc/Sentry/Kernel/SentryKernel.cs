@@ -97,6 +97,9 @@ internal sealed partial class SentryKernel
     /// <summary>Ends the sandbox after an internal error.</summary>
     public required Action<Exception> Panic { get; init; }
 
+    /// <summary>The network of the container's first process; set once at start.</summary>
+    public NetworkNamespace RootNetwork { get; set; } = null!;
+
     /// <summary>The first process of the container.</summary>
     public ThreadGroup? Init { get; set; }
 

@@ -44,7 +44,8 @@ internal static unsafe class FileControl
             case Fcntl.F_SETFD:
                 return task.Files.SetCloseOnExec(a.Int0, (a.Int2 & Fcntl.FD_CLOEXEC) != 0) ? 0 : -(long)Errno.EBADF;
             case Fcntl.F_GETFL:
-                return file.StatusFlags | ((file.StatusFlags & Fcntl.O_PATH) == 0 ? Fcntl.O_LARGEFILE : 0);
+                // Set by open(2) itself: pipes, sockets and the like do not have it.
+                return file.StatusFlags | ((file.StatusFlags & Fcntl.O_PATH) == 0 && file.Inode.Super is not AnonymousFileSystem ? Fcntl.O_LARGEFILE : 0);
         }
 
         if ((file.StatusFlags & Fcntl.O_PATH) != 0)

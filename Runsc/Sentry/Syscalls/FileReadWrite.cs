@@ -5,6 +5,7 @@ using Runsc.Linux;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Kernel.Time;
 using Runsc.Sentry.Mapping;
+using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Vfs;
 using Runsc.Sentry.Waiting;
 
@@ -185,6 +186,17 @@ internal static unsafe class FileReadWrite
     /// <summary>Reads at the description's position (offset −1) or at an offset, waiting as the description says.</summary>
     public static long DoRead(Task task, FileDescription file, ref IoBuffer buffer, long offset, bool dontWait)
     {
+        if (file is SocketDescription socket && offset < 0)
+        {
+            if (buffer.Remaining == 0)
+            {
+                return 0;
+            }
+
+            ReceiveRequest request = new() { Flags = dontWait ? Socket.MSG_DONTWAIT : 0, IsPlainRead = true };
+            return SocketIo.Receive(task, socket, ref buffer, ref request);
+        }
+
         long n = offset < 0 ? file.Read(task, ref buffer) : file.PRead(task, ref buffer, offset);
         if (n != -(long)Errno.EAGAIN || dontWait || file.IsNonBlocking)
         {
@@ -217,6 +229,12 @@ internal static unsafe class FileReadWrite
     /// <summary>Writes all that the buffer holds, waiting as the description says: a blocking write is complete unless a signal or an error ends it.</summary>
     public static long DoWrite(Task task, FileDescription file, ref IoBuffer buffer, long offset, bool dontWait)
     {
+        if (file is SocketDescription socket && offset < 0)
+        {
+            SendRequest request = new() { Flags = dontWait ? Socket.MSG_DONTWAIT : 0 };
+            return SocketIo.Send(task, socket, ref buffer, ref request);
+        }
+
         long n = offset < 0 ? file.Write(task, ref buffer) : file.PWrite(task, ref buffer, offset);
         if (dontWait || file.IsNonBlocking || !file.SupportsPoll || (n != -(long)Errno.EAGAIN && (n < 0 || buffer.Remaining == 0)))
         {

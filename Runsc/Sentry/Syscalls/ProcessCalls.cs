@@ -402,7 +402,7 @@ internal static unsafe class ProcessCalls
 
     private static long Unshare(Task task, in SyscallArguments a)
     {
-        const ulong namespaces = Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS | Sched.CLONE_NEWIPC;
+        const ulong namespaces = Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS | Sched.CLONE_NEWIPC | Sched.CLONE_NEWNET;
         const ulong known = namespaces | Sched.CLONE_FS | Sched.CLONE_FILES | Sched.CLONE_SYSVSEM;
         const ulong alone = Sched.CLONE_THREAD | Sched.CLONE_SIGHAND | Sched.CLONE_VM;
         ulong flags = a.A0;
@@ -449,6 +449,11 @@ internal static unsafe class ProcessCalls
         if ((flags & Sched.CLONE_NEWIPC) != 0)
         {
             task.Ipc = new IpcNamespace();
+        }
+
+        if ((flags & Sched.CLONE_NEWNET) != 0)
+        {
+            task.Network = task.Network.CreateEmpty();
         }
 
         return 0;

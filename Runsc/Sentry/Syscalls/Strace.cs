@@ -26,7 +26,7 @@ internal sealed class Strace(Action<string> write, string[]? only) : SyscallTabl
         for (int i = 0; i < kinds.Length; i++)
         {
             // A path may be changed, or unmapped, before the call is over; results are looked at afterwards.
-            before[i] = kinds[i] == "outbuf" ? "" : StraceFormat.Argument(task, kinds[i], arguments, i);
+            before[i] = kinds[i] is "outbuf" or "outsockaddr" or "outmsghdr" ? "" : StraceFormat.Argument(task, kinds[i], arguments, i);
         }
 
         if (arguments.Number is SysNo.execve or SysNo.execveat or SysNo.exit or SysNo.exit_group or SysNo.rt_sigreturn)
@@ -48,7 +48,11 @@ internal sealed class Strace(Action<string> write, string[]? only) : SyscallTabl
         string[] kinds = KindsOf(table, arguments.Number);
         for (int i = 0; i < kinds.Length; i++)
         {
-            if (kinds[i] == "outbuf")
+            if (kinds[i] is "outsockaddr" or "outmsghdr")
+            {
+                call.Before[i] = result >= 0 ? StraceFormat.Argument(task, kinds[i], arguments, i) : StraceFormat.Hex(ArgumentAt(arguments, i));
+            }
+            else if (kinds[i] == "outbuf")
             {
                 call.Before[i] = result >= 0 ? StraceFormat.Text(task, ArgumentAt(arguments, i), (ulong)result) : StraceFormat.Hex(ArgumentAt(arguments, i));
             }

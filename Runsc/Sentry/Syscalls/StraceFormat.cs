@@ -104,6 +104,8 @@ internal static class StraceFormat
             case "futexop":
                 return ((low & 0x7f) < s_futex.Length ? s_futex[low & 0x7f] : (low & 0x7f).ToString())
                     + ((low & Linux.Futex.FUTEX_PRIVATE_FLAG) != 0 ? "_PRIVATE" : "") + ((low & Linux.Futex.FUTEX_CLOCK_REALTIME) != 0 ? "|FUTEX_CLOCK_REALTIME" : "");
+            case "family" or "socktype" or "msgflags" or "sockaddr" or "outsockaddr" or "msghdr" or "outmsghdr" or "sol" or "sockopt" or "shut":
+                return StraceSockets.Argument(task, kind, a, index);
             case "whence":
                 return low switch { 0 => "SEEK_SET", 1 => "SEEK_CUR", 2 => "SEEK_END", 3 => "SEEK_DATA", 4 => "SEEK_HOLE", _ => low.ToString() };
             default:
@@ -161,7 +163,7 @@ internal static class StraceFormat
         return $"[{string.Join(", ", strings)}, ...]";
     }
 
-    private static string Quote(ReadOnlySpan<byte> bytes, bool cut)
+    internal static string Quote(ReadOnlySpan<byte> bytes, bool cut)
     {
         StringBuilder text = new("\"");
         foreach (byte c in bytes)
@@ -180,7 +182,7 @@ internal static class StraceFormat
         return Strace.Shorten(text, cut);
     }
 
-    private static string Rest(int value, (int Value, string Name)[] names, string prefix)
+    internal static string Rest(int value, (int Value, string Name)[] names, string prefix)
     {
         StringBuilder text = new();
         foreach ((int bit, string name) in names)

@@ -17,6 +17,8 @@ internal static class SyscallFamilies
         EventCalls.Register(b);
         EpollCalls.Register(b);
         InotifyCalls.Register(b);
+        SocketCalls.Register(b);
+        SocketMessages.Register(b);
         MountCalls.Register(b);
         MemoryCalls.Register(b);
         ProcessCalls.Register(b);

@@ -118,6 +118,9 @@ internal abstract class FileDescription : IWaitable
     /// <summary>What readlink of /proc/PID/fd/N shows, when it is not the path ("pipe:[12]", "anon_inode:[eventpoll]").</summary>
     public virtual string? ShownName => null;
 
+    /// <summary>How many descriptors, messages in flight and calls under way hold it.</summary>
+    public int References => Volatile.Read(ref _references);
+
     public void IncRef() => Interlocked.Increment(ref _references);
 
     /// <summary>Takes a reference unless the last one is gone already.</summary>

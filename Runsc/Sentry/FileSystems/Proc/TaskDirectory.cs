@@ -33,8 +33,8 @@ internal sealed class TaskDirectory : PseudoDirectory
         ("maps", Stat.S_IFREG, false, Text(0x124, TaskFiles.Maps)),
         ("mountinfo", Stat.S_IFREG, false, Text(0x124, MountFiles.MountInfo)),
         ("mounts", Stat.S_IFREG, false, Text(0x124, MountFiles.Mounts)),
-        ("net", Stat.S_IFDIR, false, (super, task, number) => new NetDirectory(super, number)),
-        ("ns", Stat.S_IFDIR, false, (super, task, number) => new NamespaceDirectory(super, number)),
+        ("net", Stat.S_IFDIR, false, (super, task, number) => new NetDirectory(super, task, number)),
+        ("ns", Stat.S_IFDIR, false, (super, task, number) => new NamespaceDirectory(super, task, number)),
         ("oom_adj", Stat.S_IFREG, true, Text(0x1a4, (task, _, text) => Say(text, $"{task.ThreadGroup.OomScoreAdjust * 15 / 1000}\n"))),
         ("oom_score", Stat.S_IFREG, false, Text(0x124, (task, _, text) => Say(text, $"{Math.Max(task.ThreadGroup.OomScoreAdjust, 0)}\n"))),
         ("oom_score_adj", Stat.S_IFREG, false, (super, task, number) => new OomScoreFile(super, task, number)),
@@ -191,45 +191,15 @@ internal sealed class ThreadsDirectory : PseudoDirectory
 /// <summary>/proc/PID/ns: names of namespaces. They cannot be entered.</summary>
 internal sealed class NamespaceDirectory : PseudoDirectory
 {
-    public NamespaceDirectory(PseudoSuperBlock super, ulong number)
+    public NamespaceDirectory(PseudoSuperBlock super, Task task, ulong number)
         : base(super)
     {
         Number = number;
         int index = 0;
         foreach (string name in new[] { "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts" })
         {
-            Add(name, new PseudoSymlink(super, $"{name}:[{4026531835 + index++}]"));
+            ulong fixedNumber = 4026531835 + (ulong)index++;
+            Add(name, new PseudoSymlink(super, _ => $"{name}:[{(name == "net" ? task.Network.Number : fixedNumber)}]"));
         }
     }
-}
-
-/// <summary>/proc/PID/net: tables of a network without interfaces but the loopback.</summary>
-internal sealed class NetDirectory : PseudoDirectory
-{
-    public NetDirectory(PseudoSuperBlock super, ulong number)
-        : base(super)
-    {
-        Number = number;
-        foreach ((string name, string text) in s_tables)
-        {
-            Add(name, new PseudoTextFile(super, () => text));
-        }
-    }
-
-    private const string SocketHeader = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode";
-
-    private static readonly (string Name, string Text)[] s_tables =
-    [
-        ("arp", "IP address       HW type     Flags       HW address            Mask     Device\n"),
-        ("dev", "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
-            + "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n"),
-        ("if_inet6", ""),
-        ("route", "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"),
-        ("snmp", ""),
-        ("tcp", SocketHeader + "\n"),
-        ("tcp6", SocketHeader + "\n"),
-        ("udp", SocketHeader + " ref pointer drops\n"),
-        ("udp6", SocketHeader + " ref pointer drops\n"),
-        ("unix", "Num       RefCount Protocol Flags    Type St Inode Path\n"),
-    ];
 }

@@ -13,7 +13,7 @@ namespace Runsc.Sentry.Kernel.Tasks;
 internal sealed partial class Task
 {
     private const ulong UnsupportedNamespaces =
-        Sched.CLONE_NEWUSER | Sched.CLONE_NEWPID | Sched.CLONE_NEWNET | Sched.CLONE_NEWCGROUP | Sched.CLONE_NEWTIME;
+        Sched.CLONE_NEWUSER | Sched.CLONE_NEWPID | Sched.CLONE_NEWCGROUP | Sched.CLONE_NEWTIME;
 
     // Written at the child's start, in its own address space.
     private ulong _childThreadIdAddress;
@@ -122,7 +122,7 @@ internal sealed partial class Task
             return Errno.EINVAL;
         }
 
-        bool wantsNamespace = arguments.Has(Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS | Sched.CLONE_NEWIPC);
+        bool wantsNamespace = arguments.Has(Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS | Sched.CLONE_NEWIPC | Sched.CLONE_NEWNET);
         return wantsNamespace && !Credentials.HasCapability(Capability.CAP_SYS_ADMIN) ? Errno.EPERM : Errno.None;
     }
 
@@ -187,6 +187,7 @@ internal sealed partial class Task
         {
             Name = Name,
             Uts = arguments.Has(Sched.CLONE_NEWUTS) ? Uts.Clone() : Uts,
+            Network = arguments.Has(Sched.CLONE_NEWNET) ? Network.CreateEmpty() : Network,
             TimerSlack = TimerSlack,
             Personality = Personality,
             Affinity = Affinity,

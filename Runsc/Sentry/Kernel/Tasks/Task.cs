@@ -33,6 +33,7 @@ internal sealed partial class Task : ICaller
         _credentials = credentials;
         Uts = kernel.RootUts;
         Ipc = kernel.RootIpc;
+        Network = kernel.RootNetwork;
         Context = kernel.Platform.CreateContext();
         StartTime = kernel.Clock.Monotonic;
         FutexWaiter = new FutexWaiter(this);
@@ -72,6 +73,9 @@ internal sealed partial class Task : ICaller
     public MountNamespace MountNamespace { get; set; }
 
     public UtsNamespace Uts { get; set; }
+
+    /// <summary>Written by the task itself (unshare, setns).</summary>
+    public NetworkNamespace Network { get; set; }
 
     public int ProcessId => ThreadGroup.Id;
 

@@ -1,0 +1,40 @@
+using System;
+using System.Collections.Generic;
+using Runsc.Sentry.FileSystems.Pseudo;
+using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Sockets;
+using Runsc.Sentry.Sockets.Inet;
+
+namespace Runsc.Sentry.FileSystems.Proc;
+
+/// <summary>/proc/PID/net: the tables of the network namespace of a task.</summary>
+internal sealed class NetDirectory : PseudoDirectory
+{
+    public NetDirectory(PseudoSuperBlock super, Task task, ulong number)
+        : base(super)
+    {
+        Number = number;
+        foreach ((string name, Func<NetNamespace, string> text) in s_tables)
+        {
+            Add(name, new PseudoTextFile(super, () => text((NetNamespace)task.Network)));
+        }
+    }
+
+    private static readonly List<(string Name, Func<NetNamespace, string> Text)> s_tables =
+    [
+        ("arp", _ => "IP address       HW type     Flags       HW address            Mask     Device\n"),
+        ("dev", NetTables.Devices),
+        ("if_inet6", NetTables.AddressesV6),
+        ("raw", network => NetTables.Datagrams(network, v6: false, Linux.Socket.SOCK_RAW)),
+        ("raw6", network => NetTables.Datagrams(network, v6: true, Linux.Socket.SOCK_RAW)),
+        ("route", NetTables.Routes),
+        ("snmp", _ => ""),
+        ("sockstat", network => NetTables.SocketStatistics(network, v6: false)),
+        ("sockstat6", network => NetTables.SocketStatistics(network, v6: true)),
+        ("tcp", network => NetTables.Tcp(network, v6: false)),
+        ("tcp6", network => NetTables.Tcp(network, v6: true)),
+        ("udp", network => NetTables.Datagrams(network, v6: false, Linux.Socket.SOCK_DGRAM)),
+        ("udp6", network => NetTables.Datagrams(network, v6: true, Linux.Socket.SOCK_DGRAM)),
+        ("unix", network => network.Unix.Describe()),
+    ];
+}

@@ -1,0 +1,356 @@
+using System;
+using System.Runtime.InteropServices;
+using Runsc.Linux;
+using Runsc.NetStack;
+using Runsc.NetStack.Buffers;
+using Runsc.NetStack.Transport;
+using Runsc.Sentry.Mapping;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Sentry.Sockets.Inet;
+
+/// <summary>Sockets that send packets: UDP (udp(7)), raw (raw(7)), and unprivileged echo (icmp(7)).</summary>
+internal sealed class DatagramSocket : InetSocket
+{
+    private const int MaximumPacket = 65535;
+
+    private readonly DatagramEndpoint _endpoint;
+
+    private DatagramSocket(NetNamespace network, ICaller creator, int family, int type, int protocol, int flags, DatagramEndpoint endpoint)
+        : base(network, creator, family, type, protocol, flags)
+    {
+        _endpoint = endpoint;
+        endpoint.Options.User = User;
+        endpoint.Notifier.Listener = this;
+    }
+
+    public DatagramEndpoint Endpoint => _endpoint;
+
+    protected override EndpointOptions IpOptions => _endpoint.Options;
+
+    protected override NetEvents EndpointReadiness => _endpoint.Readiness;
+
+    protected override DatagramEndpoint? Groups => _endpoint;
+
+    protected override bool IsBound => _endpoint.Local.Port != 0 && Type != Socket.SOCK_RAW;
+
+    /// <summary>A packet of one path only is known by sending it: what a connected socket's interface takes.</summary>
+    protected override int PathMtu
+    {
+        get
+        {
+            if (!_endpoint.IsConnected)
+            {
+                return 0;
+            }
+
+            using (Stack.Enter())
+            {
+                return Stack.FindAddress(_endpoint.Local.Address)?.Interface.Mtu ?? 0;
+            }
+        }
+    }
+
+    public static DatagramSocket CreateUdp(NetNamespace network, ICaller caller, int family, int flags) =>
+        new(network, caller, family, Socket.SOCK_DGRAM, Socket.IPPROTO_UDP, flags, new UdpEndpoint(network.Inet.Stack, family == Socket.AF_INET));
+
+    public static DatagramSocket CreatePing(NetNamespace network, ICaller caller, int family, int protocol, int flags) =>
+        new(network, caller, family, Socket.SOCK_DGRAM, protocol, flags, new PingEndpoint(network.Inet.Stack, family == Socket.AF_INET));
+
+    public static DatagramSocket CreateRaw(NetNamespace network, ICaller caller, int family, int protocol, int flags) =>
+        new(network, caller, family, Socket.SOCK_RAW, protocol, flags, new RawEndpoint(network.Inet.Stack, family == Socket.AF_INET, (byte)protocol));
+
+    public override Errno Bind(ICaller caller, ReadOnlySpan<byte> address)
+    {
+        Errno error = ParseLocal(caller, address, out IpEndpoint local);
+        return error != Errno.None ? error : NetErrors.ToErrno(_endpoint.Bind(local));
+    }
+
+    public override Errno Connect(ICaller caller, ReadOnlySpan<byte> address)
+    {
+        if (InetAddress.FamilyOf(address) == Socket.AF_UNSPEC)
+        {
+            _endpoint.Disconnect();
+            return Errno.None;
+        }
+
+        Errno error = InetAddress.TryParse(Family, address, mixed: true, out IpEndpoint remote);
+        return error != Errno.None ? error : NetErrors.ToErrno(_endpoint.Connect(remote));
+    }
+
+    public override int GetName(Span<byte> address) => InetAddress.Write(Family, _endpoint.Local, address);
+
+    public override int GetPeerName(Span<byte> address) =>
+        _endpoint.IsConnected ? InetAddress.Write(Family, _endpoint.Remote, address) : -(int)Errno.ENOTCONN;
+
+    public override Errno Shutdown(int how) => NetErrors.ToErrno(_endpoint.Shutdown(how != Socket.SHUT_WR, how != Socket.SHUT_RD));
+
+    protected override Errno TakeError() => NetErrors.ToErrno(_endpoint.TakeError());
+
+    protected override void CloseEndpoint() => _endpoint.Close();
+
+    public override long Send(ICaller caller, ref IoBuffer data, ref SendRequest request)
+    {
+        if ((request.Flags & Socket.MSG_OOB) != 0)
+        {
+            return -(long)Errno.EOPNOTSUPP;
+        }
+
+        DatagramSend send = new() { TrafficClass = -1, OnLinkOnly = (request.Flags & Socket.MSG_DONTROUTE) != 0, GsoSize = _gsoSize };
+        if (!request.Address.IsEmpty)
+        {
+            Errno error = InetAddress.TryParse(Family, request.Address, mixed: true, out IpEndpoint destination);
+            if (error != Errno.None)
+            {
+                return -(long)error;
+            }
+
+            if (destination.Port == 0 && Protocol == Socket.IPPROTO_UDP)
+            {
+                return -(long)Errno.EINVAL;
+            }
+
+            send.Destination = destination;
+            send.HasDestination = true;
+        }
+
+        Errno bad = InetControl.Parse(IsV6, request.Control, ref send);
+        return bad != Errno.None ? -(long)bad : SendPacket(ref data, send);
+    }
+
+    private long SendPacket(ref IoBuffer data, in DatagramSend send)
+    {
+        if (data.Remaining > MaximumPacket)
+        {
+            return -(long)Errno.EMSGSIZE;
+        }
+
+        int length = (int)data.Remaining;
+        PacketBuffer? packet = Stack.Pool.TryAllocate(PacketBuffer.Headroom, Math.Max(length, 1));
+        if (packet is null)
+        {
+            return -(long)Errno.ENOBUFS;
+        }
+
+        IoBuffer before = data;
+        if (length > 0 && data.CopyIn(packet.Append(length)) < length)
+        {
+            packet.Release();
+            data = before;
+            return -(long)Errno.EFAULT;
+        }
+
+        NetError error = _endpoint.Send(packet, send);
+        if (error != NetError.None)
+        {
+            data = before;
+            return -(long)NetErrors.ToErrno(error);
+        }
+
+        return length;
+    }
+
+    public override long Receive(ICaller caller, ref IoBuffer data, ref ReceiveRequest request)
+    {
+        if ((request.Flags & Socket.MSG_ERRQUEUE) != 0)
+        {
+            return ReceiveError(ref data, ref request);
+        }
+
+        if ((request.Flags & Socket.MSG_OOB) != 0 && Protocol != Socket.IPPROTO_UDP)
+        {
+            return -(long)Errno.EOPNOTSUPP;
+        }
+
+        NetError error = _endpoint.Receive((request.Flags & Socket.MSG_PEEK) != 0, out ReceivedDatagram datagram);
+        if (error != NetError.None)
+        {
+            // Shut for reading: a reader that would wait gets the end.
+            request.IsShut = error == NetError.NotConnected && datagram.Packet is null && _endpoint.IsReadShut;
+            return request.IsShut ? -(long)Errno.EAGAIN : -(long)NetErrors.ToErrno(error);
+        }
+
+        PacketBuffer packet = datagram.Packet;
+        int length = packet.Length;
+        long copied = CopyOut(packet, ref data, ref request);
+        packet.Release();
+        if (copied < 0)
+        {
+            return copied;
+        }
+
+        if (!request.Address.IsEmpty)
+        {
+            request.AddressLength = InetAddress.Write(Family, datagram.Source, request.Address);
+        }
+
+        if (!request.IsPlainRead)
+        {
+            if (Has(SocketFlags.Timestamp | SocketFlags.TimestampNanoseconds))
+            {
+                AddTimestamp(ref request.Control, datagram.Timestamp);
+            }
+
+            InetControl.Add(ref request.Control, Wanted, datagram, _endpoint.Drops, Has(SocketFlags.OverflowCount));
+        }
+
+        request.IsComplete = true;
+        return (request.Flags & Socket.MSG_TRUNC) != 0 ? length : copied;
+    }
+
+    private static long CopyOut(PacketBuffer packet, ref IoBuffer data, ref ReceiveRequest request)
+    {
+        if (packet.Length > data.Remaining)
+        {
+            request.ResultFlags |= Socket.MSG_TRUNC;
+        }
+
+        long copied = 0;
+        for (int i = 0; i < packet.ChunkCount && data.Remaining > 0; i++)
+        {
+            ReadOnlySpan<byte> chunk = packet.Chunk(i);
+            chunk = chunk[..(int)Math.Min(chunk.Length, data.Remaining)];
+            if (chunk.Length > 0 && data.CopyOut(chunk) < chunk.Length)
+            {
+                return -(long)Errno.EFAULT;
+            }
+
+            copied += chunk.Length;
+        }
+
+        return copied;
+    }
+
+    private long ReceiveError(ref IoBuffer data, ref ReceiveRequest request)
+    {
+        if (!_endpoint.TryTakeQueuedError(out QueuedError entry))
+        {
+            return -(long)Errno.EAGAIN;
+        }
+
+        long copied = 0;
+        if (entry.Payload is PacketBuffer payload)
+        {
+            copied = CopyOut(payload, ref data, ref request);
+            payload.Release();
+        }
+
+        if (copied >= 0)
+        {
+            if (!request.Address.IsEmpty)
+            {
+                request.AddressLength = InetAddress.Write(Family, entry.Destination, request.Address);
+            }
+
+            request.ResultFlags |= Socket.MSG_ERRQUEUE;
+            InetControl.AddError(ref request.Control, IsV6, entry);
+        }
+
+        request.IsComplete = true;
+        return copied;
+    }
+
+    public override long Ioctl(ICaller caller, uint command, ulong argument)
+    {
+        switch (command)
+        {
+            case Ioctls.FIONREAD:
+                return CopyOutInt(caller, argument, Math.Max(_endpoint.FirstLength, 0));
+            case Ioctls.TIOCOUTQ:
+                // What is sent has left at once.
+                return CopyOutInt(caller, argument, 0);
+            default:
+                return base.Ioctl(caller, command, argument);
+        }
+    }
+
+    // UDP_SEGMENT of all that is sent.
+    private int _gsoSize;
+
+    public override long SetOption(ICaller caller, int level, int name, ReadOnlySpan<byte> value)
+    {
+        bool isRaw = _endpoint is RawEndpoint;
+        if (level == Socket.SOL_RAW && isRaw && name == Socket.ICMP_FILTER && Protocol == Socket.IPPROTO_ICMP)
+        {
+            if (value.Length < 4)
+            {
+                return -(long)Errno.EINVAL;
+            }
+
+            ((RawEndpoint)_endpoint).IcmpFilter = MemoryMarshal.Read<uint>(value);
+            return 0;
+        }
+
+        if (level == Socket.SOL_ICMPV6 && isRaw && name == 1 && Protocol == Socket.IPPROTO_ICMPV6)
+        {
+            Span<byte> filter = MemoryMarshal.AsBytes(((RawEndpoint)_endpoint).Icmpv6Filter.AsSpan());
+            value[..Math.Min(value.Length, filter.Length)].CopyTo(filter);
+            return 0;
+        }
+
+        if (value.Length >= 4)
+        {
+            int number = MemoryMarshal.Read<int>(value);
+            switch (level)
+            {
+                case Socket.SOL_IP when name == Socket.IP_HDRINCL:
+                    return isRaw ? Assign(() => ((RawEndpoint)_endpoint).IncludesHeader = number != 0) : -(long)Errno.ENOPROTOOPT;
+                case Socket.SOL_IPV6 or Socket.SOL_RAW when name == Socket.IPV6_CHECKSUM && isRaw && IsV6:
+                    return number > 0 && (number & 1) != 0 ? -(long)Errno.EINVAL : Assign(() => ((RawEndpoint)_endpoint).ChecksumOffset = Math.Max(number, -1));
+                case Socket.SOL_UDP when _endpoint is UdpEndpoint udp:
+                    return SetUdpOption(udp, name, number);
+            }
+        }
+
+        return base.SetOption(caller, level, name, value);
+    }
+
+    private static long Assign(Action change)
+    {
+        change();
+        return 0;
+    }
+
+    private long SetUdpOption(UdpEndpoint udp, int name, int number)
+    {
+        switch (name)
+        {
+            case Socket.UDP_SEGMENT when number is >= 0 and <= 65535:
+                _gsoSize = number;
+                return 0;
+            case Socket.UDP_SEGMENT:
+                return -(long)Errno.EINVAL;
+            case Socket.UDP_GRO:
+                udp.AcceptsGro = number != 0;
+                return 0;
+            default:
+                return -(long)Errno.ENOPROTOOPT;
+        }
+    }
+
+    public override long GetOption(ICaller caller, int level, int name, Span<byte> value)
+    {
+        switch (level)
+        {
+            case Socket.SOL_SOCKET when name == Socket.SO_PEEK_OFF:
+                return -(long)Errno.EOPNOTSUPP;
+            case Socket.SOL_UDP when _endpoint is UdpEndpoint udp:
+                return name switch
+                {
+                    Socket.UDP_SEGMENT => Put(value, _gsoSize),
+                    Socket.UDP_GRO => Put(value, udp.AcceptsGro ? 1 : 0),
+                    _ => -(long)Errno.ENOPROTOOPT,
+                };
+            case Socket.SOL_RAW when _endpoint is RawEndpoint raw && name == Socket.ICMP_FILTER && Protocol == Socket.IPPROTO_ICMP:
+                return Put(value, raw.IcmpFilter);
+            case Socket.SOL_ICMPV6 when _endpoint is RawEndpoint raw && name == 1:
+                return Put(value, MemoryMarshal.AsBytes(raw.Icmpv6Filter.AsSpan()));
+            case Socket.SOL_IP when name == Socket.IP_HDRINCL && _endpoint is RawEndpoint raw:
+                return Put(value, raw.IncludesHeader ? 1 : 0);
+            case Socket.SOL_IPV6 when name == Socket.IPV6_CHECKSUM && _endpoint is RawEndpoint raw:
+                return Put(value, raw.ChecksumOffset);
+            default:
+                return base.GetOption(caller, level, name, value);
+        }
+    }
+}

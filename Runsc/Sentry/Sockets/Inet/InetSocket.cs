@@ -1,0 +1,92 @@
+using System;
+using System.Text;
+using Runsc.Linux;
+using Runsc.NetStack;
+using Runsc.NetStack.Core;
+using Runsc.NetStack.Transport;
+using Runsc.Sentry.Vfs;
+using Runsc.Sentry.Waiting;
+
+namespace Runsc.Sentry.Sockets.Inet;
+
+/// <summary>What sockets of AF_INET and AF_INET6 share: names, readiness, options of SOL_IP and SOL_IPV6.</summary>
+/// <remarks>
+/// A socket owns one endpoint of the stack, and hears of its events. The stack's lock is taken inside the endpoint's methods; no lock of
+/// the socket's own is held then.
+/// </remarks>
+internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
+{
+    private const int PrivilegedPorts = 1024;
+
+    protected InetSocket(NetNamespace network, ICaller creator, int family, int type, int protocol, int flags)
+        : base(network, creator, family, type, protocol, flags)
+    {
+        User = creator.Credentials.EffectiveUid;
+        network.Add(this);
+    }
+
+    public override WaitQueue Events { get; } = new();
+
+    /// <summary>Who made it, for SO_REUSEPORT and /proc/net.</summary>
+    public uint User { get; }
+
+    protected bool IsV6 => Family == Socket.AF_INET6;
+
+    protected NetworkStack Stack => Network.Inet.Stack;
+
+    /// <summary>Number in /proc/net and fstat.</summary>
+    public ulong InodeNumber => Inode.GetAttributes(out FileAttributes attributes) == Errno.None ? attributes.Inode : 0;
+
+    protected abstract NetEvents EndpointReadiness { get; }
+
+    protected abstract void CloseEndpoint();
+
+    protected override void OnRelease()
+    {
+        Network.Remove(this);
+        CloseEndpoint();
+    }
+
+    public void OnEvents(NetEvents events) => Events.Notify(ToMask(events));
+
+    public override EventMask Readiness(EventMask mask) => ToMask(EndpointReadiness) & (mask | EventMask.Unmaskable);
+
+    // Streams do not tell of POLLWRBAND.
+    private EventMask WriteMask => IsStream ? EventMask.Writable : EventMask.Writable | EventMask.WriteBand;
+
+    private EventMask ToMask(NetEvents events)
+    {
+        EventMask mask = EventMask.None;
+        mask |= (events & NetEvents.Readable) != 0 ? EventMask.Readable : EventMask.None;
+        mask |= (events & NetEvents.Writable) != 0 ? WriteMask : EventMask.None;
+        mask |= (events & NetEvents.Error) != 0 ? EventMask.Err : EventMask.None;
+        mask |= (events & NetEvents.Hangup) != 0 ? EventMask.Hup : EventMask.None;
+        mask |= (events & NetEvents.ReadHangup) != 0 ? EventMask.ReadHup : EventMask.None;
+        mask |= (events & NetEvents.Urgent) != 0 ? EventMask.Pri : EventMask.None;
+        return mask;
+    }
+
+    /// <summary>A sockaddr for bind: EACCES for a port that needs CAP_NET_BIND_SERVICE.</summary>
+    protected Errno ParseLocal(ICaller caller, ReadOnlySpan<byte> address, out IpEndpoint local)
+    {
+        Errno error = InetAddress.TryParse(Family, address, mixed: false, out local);
+        if (error == Errno.None && local.Port is > 0 and < PrivilegedPorts && Type != Socket.SOCK_RAW
+            && !caller.Credentials.HasCapability(Capability.CAP_NET_BIND_SERVICE))
+        {
+            error = Errno.EACCES;
+        }
+
+        return error;
+    }
+
+    protected override int FindInterface(ReadOnlySpan<byte> name)
+    {
+        using (Stack.Enter())
+        {
+            return Stack.FindInterface(Encoding.Latin1.GetString(name))?.Index ?? 0;
+        }
+    }
+
+    public override long Ioctl(ICaller caller, uint command, ulong argument) =>
+        InterfaceCalls.Handles(command) ? InterfaceCalls.Run(caller, Stack, command, argument) : base.Ioctl(caller, command, argument);
+}

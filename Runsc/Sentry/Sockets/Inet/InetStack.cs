@@ -1,0 +1,72 @@
+using System;
+using Runsc.NetStack.Buffers;
+using Runsc.NetStack.Core;
+using Runsc.NetStack.Link;
+using Runsc.NetStack.Transport.Tcp;
+using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Time;
+
+namespace Runsc.Sentry.Sockets.Inet;
+
+/// <summary>The TCP/IP of a network namespace: a stack with the kernel's clock, randomness and timers, and its loopback interface.</summary>
+internal sealed class InetStack
+{
+    private readonly KernelTimer _timer;
+
+    public InetStack(SentryKernel kernel, BufferPool pool)
+    {
+        Stack = new NetworkStack(new StackClock(kernel.Clock), new StackRandom(), pool);
+        Tcp = new TcpProtocol(Stack);
+        _timer = new KernelTimer(kernel.Timers, _ => RunTimers());
+        Stack.TimerWaker = new Waker(this);
+        using (Stack.Enter())
+        {
+            Stack.Register(Tcp);
+            _ = Stack.AddInterface("lo", new LoopbackDevice(), out _);
+        }
+    }
+
+    public NetworkStack Stack { get; }
+
+    public TcpProtocol Tcp { get; }
+
+    /// <summary>Gives the loopback interface its addresses and puts it up: the namespace of a container starts so, a new one does not.</summary>
+    public void StartLoopback()
+    {
+        using (Stack.Enter())
+        {
+            LoopbackAddresses.SetUp(Stack, Stack.Loopback!, up: true);
+        }
+    }
+
+    private void RunTimers()
+    {
+        long next = Stack.RunTimers();
+        _timer.Set(next == NetTimer.Never ? -1 : Math.Max(next, 0), 0);
+    }
+
+    /// <summary>The stack's next timer became earlier.</summary>
+    private sealed class Waker(InetStack owner) : DeferredWork
+    {
+        public override void Run() => owner.RunTimers();
+    }
+
+    private sealed class StackClock(IClock clock) : INetClock
+    {
+        public long Monotonic => clock.Monotonic;
+
+        public long RealTime => clock.Realtime;
+    }
+
+    private sealed class StackRandom : INetRandom
+    {
+        public ulong Next()
+        {
+            Span<byte> bytes = stackalloc byte[8];
+            SentryKernel.FillRandom(bytes);
+            return BitConverter.ToUInt64(bytes);
+        }
+
+        public void Fill(Span<byte> bytes) => SentryKernel.FillRandom(bytes);
+    }
+}

@@ -1,0 +1,484 @@
+using System;
+using System.Collections.Generic;
+using Runsc.Linux;
+using Runsc.NetStack;
+using Runsc.NetStack.Core;
+using Runsc.NetStack.Link;
+using Runsc.NetStack.Network;
+using Runsc.Sentry.Sockets.Inet;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Sentry.Sockets.Netlink;
+
+/// <summary>NETLINK_ROUTE (rtnetlink(7)): links, addresses, routes, rules and neighbours of a namespace's stack.</summary>
+internal static class RouteFamily
+{
+    private const int NewLink = 16, GetLink = 18, SetLink = 19, NewAddress = 20, DeleteAddress = 21, GetAddress = 22, NewRoute = 24, DeleteRoute = 25, GetRoute = 26, NewNeighbor = 28,
+        GetNeighbor = 30, NewRule = 32, GetRule = 34;
+
+    // struct ifinfomsg, ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr.
+    private const int LinkSize = 16, AddressSize = 8, RouteSize = 12;
+
+    /// <summary>Answers a request into the writer. EOPNOTSUPP, EPERM for changes, …</summary>
+    public static Errno Answer(ICaller caller, NetNamespace network, in NetlinkRequest request, bool isDump, NetlinkWriter writer)
+    {
+        bool isGet = (request.Type & 3) == 2;
+        if (!isGet && !caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN))
+        {
+            return Errno.EPERM;
+        }
+
+        NetworkStack stack = network.Inet.Stack;
+        int family = request.Body.Length > 0 ? request.Body[0] : 0;
+        using (stack.Enter())
+        {
+            switch (request.Type)
+            {
+                case GetLink:
+                    return isDump ? DumpLinks(stack, writer) : OneLink(stack, request, writer);
+                case GetAddress when isDump:
+                    return DumpAddresses(stack, family, writer);
+                case GetRoute when isDump:
+                    return DumpRoutes(stack, family, writer);
+                case GetRoute:
+                    return OneRoute(stack, request, family, writer);
+                case GetNeighbor when isDump:
+                    return DumpNeighbors(stack, family, writer);
+                case GetRule when isDump:
+                    return DumpRules(stack, family, writer);
+                case NewLink or SetLink:
+                    return ChangeLink(stack, request);
+                case NewAddress or DeleteAddress:
+                    return ChangeAddress(stack, request);
+                case NewRoute or DeleteRoute:
+                    return ChangeRoute(stack, request);
+                default:
+                    return Errno.EOPNOTSUPP;
+            }
+        }
+    }
+
+    private static Errno DumpLinks(NetworkStack stack, NetlinkWriter writer)
+    {
+        foreach (NetworkInterface one in stack.Interfaces)
+        {
+            WriteLink(one, NetlinkWriter.Multi, writer);
+        }
+
+        return Errno.None;
+    }
+
+    private static NetworkInterface? FindLink(NetworkStack stack, in NetlinkRequest request)
+    {
+        const int name = 3;
+        int index = request.Body.Length >= 8 ? BitConverter.ToInt32(request.Body[4..]) : 0;
+        return index > 0 ? stack.FindInterface(index) : stack.FindInterface(request.GetText(LinkSize, name));
+    }
+
+    private static Errno OneLink(NetworkStack stack, in NetlinkRequest request, NetlinkWriter writer)
+    {
+        if (request.Body.Length < LinkSize)
+        {
+            return Errno.EINVAL;
+        }
+
+        if (FindLink(stack, request) is not NetworkInterface found)
+        {
+            return Errno.ENODEV;
+        }
+
+        WriteLink(found, 0, writer);
+        return Errno.None;
+    }
+
+    private static void WriteLink(NetworkInterface one, int flags, NetlinkWriter writer)
+    {
+        const ushort ethernet = 1, loopback = 772, none = 0xfffe;
+        const byte operUnknown = 0, operDown = 2, operUp = 6;
+        bool isEthernet = one.Device.Kind == LinkKind.Ethernet;
+        writer.Begin(NewLink, flags);
+        writer.Add((ushort)Socket.AF_UNSPEC);
+        writer.Add(one.Device.Kind switch { LinkKind.Ethernet => ethernet, LinkKind.Loopback => loopback, _ => none });
+        writer.Add((uint)one.Index);
+        writer.Add((uint)one.ShownFlags);
+        writer.Add(0u);
+        Span<byte> mac = stackalloc byte[6];
+        mac.Clear();
+        if (isEthernet)
+        {
+            one.Mac.Write(mac);
+        }
+
+        writer.Attribute(1, mac);
+        mac.Fill(isEthernet ? (byte)0xff : (byte)0);
+        writer.Attribute(2, mac);
+        writer.Attribute(3, one.Name);
+        writer.Attribute(4, (uint)one.Mtu);
+        writer.Attribute(6, isEthernet ? "pfifo_fast" : "noqueue");
+        writer.Attribute(13, (uint)one.QueueLength);
+        writer.Attribute(16, [one.IsRunning ? (isEthernet ? operUp : operUnknown) : operDown]);
+        writer.Attribute(27, 0u);
+        writer.Attribute(31, 1u);
+        writer.Attribute(32, 1u);
+        writer.Attribute(33, [one.IsRunning ? (byte)1 : (byte)0]);
+        InterfaceCounters c = one.Counters;
+        Span<ulong> counters =
+        [
+            c.ReceivedPackets, c.SentPackets, c.ReceivedBytes, c.SentBytes, c.ReceiveErrors, c.SendErrors, c.ReceiveDropped, c.SendDropped, c.ReceivedMulticast,
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ];
+        writer.Attribute(23, System.Runtime.InteropServices.MemoryMarshal.AsBytes(counters));
+        writer.End();
+    }
+
+    private static bool IsWanted(int family, bool isV4) => family == Socket.AF_UNSPEC || (family == Socket.AF_INET) == isV4;
+
+    private static Errno DumpAddresses(NetworkStack stack, int family, NetlinkWriter writer)
+    {
+        const byte permanent = 0x80, secondary = 1, deprecated = 0x20, tentative = 0x40;
+        foreach (NetworkInterface one in stack.Interfaces)
+        {
+            foreach (InterfaceAddress address in one.Addresses)
+            {
+                bool v4 = address.Address.IsV4;
+                if (!IsWanted(family, v4))
+                {
+                    continue;
+                }
+
+                int flags = (address.IsPermanent ? permanent : 0) | (address.IsSecondary ? secondary : 0)
+                    | (address.IsDeprecated ? deprecated : 0) | (address.IsTentative ? tentative : 0);
+                writer.Begin(NewAddress, NetlinkWriter.Multi);
+                writer.Add((byte)(v4 ? Socket.AF_INET : Socket.AF_INET6));
+                writer.Add((byte)address.PrefixLength);
+                writer.Add((byte)flags);
+                writer.Add(address.Scope);
+                writer.Add((uint)one.Index);
+                writer.Attribute(1, address.Peer);
+                if (v4)
+                {
+                    writer.Attribute(2, address.Address);
+                    if (!address.Broadcast.IsUnspecified)
+                    {
+                        writer.Attribute(4, address.Broadcast);
+                    }
+
+                    writer.Attribute(3, address.Label ?? one.Name);
+                }
+
+                writer.Attribute(8, (uint)flags);
+                Span<uint> lifetimes = [uint.MaxValue, uint.MaxValue, 0, 0];
+                writer.Attribute(6, System.Runtime.InteropServices.MemoryMarshal.AsBytes(lifetimes));
+                writer.End();
+            }
+        }
+
+        return Errno.None;
+    }
+
+    private static Errno DumpRoutes(NetworkStack stack, int family, NetlinkWriter writer)
+    {
+        for (int i = 0; i < 2; i++)
+        {
+            if (!IsWanted(family, i == 0))
+            {
+                continue;
+            }
+
+            List<RouteEntry> routes = [];
+            stack.Routes(i == 0).CopyTo(routes, 0);
+            foreach (RouteEntry route in routes)
+            {
+                WriteRoute(route, i == 0, NetlinkWriter.Multi, writer);
+            }
+        }
+
+        return Errno.None;
+    }
+
+    private static void WriteRoute(RouteEntry route, bool v4, int flags, NetlinkWriter writer)
+    {
+        writer.Begin(NewRoute, flags);
+        writer.Add((byte)(v4 ? Socket.AF_INET : Socket.AF_INET6));
+        writer.Add((byte)route.PrefixLength);
+        writer.Add((byte)0);
+        writer.Add(route.TrafficClass);
+        writer.Add((byte)Math.Min(route.Table, 255));
+        writer.Add(route.Protocol);
+        writer.Add(route.Scope);
+        writer.Add((byte)route.Kind);
+        writer.Add(0u);
+        writer.Attribute(15, route.Table);
+        if (route.PrefixLength > 0)
+        {
+            writer.Attribute(1, route.Destination);
+        }
+
+        if (route.HasGateway)
+        {
+            writer.Attribute(5, route.Gateway);
+        }
+
+        if (route.Interface is NetworkInterface owner)
+        {
+            writer.Attribute(4, (uint)owner.Index);
+        }
+
+        if (!route.PreferredSource.IsUnspecified)
+        {
+            writer.Attribute(7, route.PreferredSource);
+        }
+
+        if (route.Metric != 0)
+        {
+            writer.Attribute(6, route.Metric);
+        }
+
+        writer.End();
+    }
+
+    // RTM_GETROUTE with RTA_DST: which way a packet goes.
+    private static Errno OneRoute(NetworkStack stack, in NetlinkRequest request, int family, NetlinkWriter writer)
+    {
+        if (!request.TryGetAddress(RouteSize, 1, out IpAddress destination))
+        {
+            destination = family == Socket.AF_INET ? IpAddress.AnyV4 : IpAddress.AnyV6;
+        }
+
+        request.TryGetNumber(RouteSize, 4, out uint output);
+        Route found = new();
+        NetError error = stack.Ip.FindRoute(new RouteQuery { Destination = destination, Source = destination.AnyOfFamily, Interface = unchecked((int)output) }, found);
+        if (error != NetError.None)
+        {
+            return NetErrors.ToErrno(error);
+        }
+
+        RouteEntry shown = new()
+        {
+            Kind = found.Kind,
+            Destination = destination,
+            PrefixLength = destination.Bits,
+            Interface = found.Interface,
+            PreferredSource = found.Source,
+            Protocol = 0,
+        };
+        WriteRoute(shown, destination.IsV4, 0, writer);
+        return Errno.None;
+    }
+
+    private static Errno DumpNeighbors(NetworkStack stack, int family, NetlinkWriter writer)
+    {
+        Span<byte> mac = stackalloc byte[6];
+        foreach (NetworkInterface one in stack.Interfaces)
+        {
+            foreach (Neighbor neighbor in one.Neighbors.All)
+            {
+                if (!IsWanted(family, neighbor.Address.IsV4))
+                {
+                    continue;
+                }
+
+                writer.Begin(NewNeighbor, NetlinkWriter.Multi);
+                writer.Add((byte)(neighbor.Address.IsV4 ? Socket.AF_INET : Socket.AF_INET6));
+                writer.Add((byte)0);
+                writer.Add((ushort)0);
+                writer.Add((uint)one.Index);
+                writer.Add((ushort)neighbor.State);
+                writer.Add((byte)(neighbor.IsRouter ? 0x80 : 0));
+                writer.Add((byte)RouteKind.Unicast);
+                writer.Attribute(1, neighbor.Address);
+                if (neighbor.HasAddress)
+                {
+                    neighbor.Mac.Write(mac);
+                    writer.Attribute(2, mac);
+                }
+
+                writer.End();
+            }
+        }
+
+        return Errno.None;
+    }
+
+    private static Errno DumpRules(NetworkStack stack, int family, NetlinkWriter writer)
+    {
+        for (int i = 0; i < 2; i++)
+        {
+            if (!IsWanted(family, i == 0))
+            {
+                continue;
+            }
+
+            foreach (RouteRule rule in stack.Routes(i == 0).Rules)
+            {
+                writer.Begin(NewRule, NetlinkWriter.Multi);
+                writer.Add((byte)(i == 0 ? Socket.AF_INET : Socket.AF_INET6));
+                writer.Add((byte)rule.DestinationLength);
+                writer.Add((byte)rule.SourceLength);
+                writer.Add(rule.TrafficClass);
+                writer.Add((byte)Math.Min(rule.Table, 255));
+                writer.Add((ushort)0);
+                writer.Add(rule.Action);
+                writer.Add(0u);
+                writer.Attribute(15, rule.Table);
+                if (rule.Priority != 0)
+                {
+                    writer.Attribute(6, rule.Priority);
+                }
+
+                writer.End();
+            }
+        }
+
+        return Errno.None;
+    }
+
+    // Flags, name, MTU of a link that is there; links of other kinds cannot be made.
+    private static Errno ChangeLink(NetworkStack stack, in NetlinkRequest request)
+    {
+        if (request.Body.Length < LinkSize)
+        {
+            return Errno.EINVAL;
+        }
+
+        if (FindLink(stack, request) is not NetworkInterface found)
+        {
+            return request.Type == NewLink ? Errno.EOPNOTSUPP : Errno.ENODEV;
+        }
+
+        Errno error = Errno.None;
+        if (request.TryGetNumber(LinkSize, 4, out uint mtu))
+        {
+            error = NetErrors.ToErrno(stack.SetMtu(found, (int)Math.Min(mtu, int.MaxValue)));
+        }
+
+        string name = request.GetText(LinkSize, 3);
+        if (error == Errno.None && name.Length > 0 && name != found.Name)
+        {
+            error = name.Length > 15 ? Errno.EINVAL : NetErrors.ToErrno(stack.Rename(found, name));
+        }
+
+        uint flags = BitConverter.ToUInt32(request.Body[8..]), change = BitConverter.ToUInt32(request.Body[12..]);
+        if (error == Errno.None && (change & (uint)InterfaceFlags.Up) != 0)
+        {
+            LoopbackAddresses.SetUp(stack, found, (flags & (uint)InterfaceFlags.Up) != 0);
+        }
+
+        return error;
+    }
+
+    private static Errno ChangeAddress(NetworkStack stack, in NetlinkRequest request)
+    {
+        const int address = 1, local = 2, label = 3, broadcast = 4;
+        if (request.Body.Length < AddressSize)
+        {
+            return Errno.EINVAL;
+        }
+
+        if (stack.FindInterface(BitConverter.ToInt32(request.Body[4..])) is not NetworkInterface owner)
+        {
+            return Errno.ENODEV;
+        }
+
+        bool hasPeer = request.TryGetAddress(AddressSize, address, out IpAddress peer), hasLocal = request.TryGetAddress(AddressSize, local, out IpAddress own);
+        if (!hasPeer && !hasLocal)
+        {
+            return Errno.EINVAL;
+        }
+
+        own = hasLocal ? own : peer;
+        peer = hasPeer ? peer : own;
+        int prefix = request.Body[1];
+        if (request.Type == DeleteAddress)
+        {
+            foreach (InterfaceAddress present in owner.Addresses)
+            {
+                if (present.Address == own && (present.PrefixLength == prefix || !own.IsV4))
+                {
+                    stack.RemoveAddress(present);
+                    return Errno.None;
+                }
+            }
+
+            return Errno.EADDRNOTAVAIL;
+        }
+
+        string text = request.GetText(AddressSize, label);
+        request.TryGetAddress(AddressSize, broadcast, out IpAddress all);
+        return NetErrors.ToErrno(stack.AddAddress(new InterfaceAddress(owner, own, prefix)
+        {
+            Peer = peer,
+            Broadcast = all,
+            Scope = request.Body[3],
+            Label = text.Length > 0 ? text : own.IsV4 ? owner.Name : null,
+        }));
+    }
+
+    private static Errno ChangeRoute(NetworkStack stack, in NetlinkRequest request)
+    {
+        const int destination = 1, output = 4, gateway = 5, priority = 6, source = 7, table = 15;
+        const int replace = 0x100, exclusive = 0x200, append = 0x800;
+        if (request.Body.Length < RouteSize)
+        {
+            return Errno.EINVAL;
+        }
+
+        bool v4 = request.Body[0] == Socket.AF_INET;
+        if (!v4 && request.Body[0] != Socket.AF_INET6)
+        {
+            return Errno.EAFNOSUPPORT;
+        }
+
+        request.TryGetNumber(RouteSize, output, out uint index);
+        request.TryGetNumber(RouteSize, priority, out uint metric);
+        NetworkInterface? owner = index != 0 ? stack.FindInterface(unchecked((int)index)) : null;
+        if (index != 0 && owner is null)
+        {
+            return Errno.ENODEV;
+        }
+
+        IpAddress any = v4 ? IpAddress.AnyV4 : IpAddress.AnyV6;
+        IpAddress to = request.TryGetAddress(RouteSize, destination, out IpAddress given) ? given : any;
+        IpAddress through = request.TryGetAddress(RouteSize, gateway, out IpAddress hop) ? hop : any;
+        if (to.IsV4 != v4 || through.IsV4 != v4 || request.Body[1] > any.Bits)
+        {
+            return Errno.EINVAL;
+        }
+
+        if (owner is null && !through.IsUnspecified)
+        {
+            Route way = new();
+            if (stack.Ip.FindRoute(new RouteQuery { Destination = through, Source = any, OnLinkOnly = true }, way) == NetError.None)
+            {
+                owner = way.Interface;
+            }
+        }
+
+        RouteEntry route = new()
+        {
+            Kind = (RouteKind)request.Body[7],
+            Protocol = request.Body[5],
+            Scope = request.Body[6],
+            Table = request.TryGetNumber(RouteSize, table, out uint number) ? number : request.Body[4] == 0 ? RoutingTables.Main : request.Body[4],
+            Destination = to,
+            PrefixLength = request.Body[1],
+            Gateway = through,
+            Interface = owner,
+            PreferredSource = request.TryGetAddress(RouteSize, source, out IpAddress preferred) ? preferred : any,
+            Metric = metric,
+            TrafficClass = request.Body[3],
+        };
+        if (request.Type == DeleteRoute)
+        {
+            return NetErrors.ToErrno(stack.Routes(v4).RemoveMatching(route));
+        }
+
+        if (owner is null && route.Kind == RouteKind.Unicast)
+        {
+            return through.IsUnspecified ? Errno.ENODEV : Errno.ENETUNREACH;
+        }
+
+        return NetErrors.ToErrno(stack.Routes(v4).Add(
+            route, (request.Flags & exclusive) != 0, (request.Flags & replace) != 0, (request.Flags & append) != 0));
+    }
+}
