@@ -57,7 +57,7 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         }
 
         SetTaskLimit(info.TaskLimit);
-        _mounts = ContainerMounts.Build(kernel, info);
+        _mounts = ContainerMounts.Build(kernel, info, name);
     }
 
     /// <summary>Tasks that the container may have; 0 for no limit.</summary>
@@ -305,9 +305,9 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         int count = 0;
         lock (kernel.TaskLock)
         {
-            foreach (Task task in kernel.SnapshotTasksLocked())
+            foreach (Task task in kernel.SnapshotTasksLocked(name))
             {
-                count += task.ThreadGroup.Container == name && !task.HasExited ? 1 : 0;
+                count += task.HasExited ? 0 : 1;
             }
         }
 
@@ -359,13 +359,12 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
 
         lock (kernel.TaskLock)
         {
-            ThreadGroup? group = kernel.FindTaskLocked(id)?.ThreadGroup;
-            return group?.Container == name ? group : null;
+            return kernel.FindTaskLocked(id, name)?.ThreadGroup;
         }
     }
 
     /// <summary>Processes of the container.</summary>
-    public List<ThreadGroup> Processes() => kernel.SnapshotGroups().FindAll(group => group.Container == name);
+    public List<ThreadGroup> Processes() => kernel.SnapshotGroups(name);
 
     /// <summary>Signals a process, or all. The message for the user; null for success.</summary>
     public string? SendSignal(int id, int signal, bool all)

@@ -106,7 +106,7 @@ internal static class ProcessStarter
 
         lock (kernel.TaskLock)
         {
-            if (!kernel.TryAddTaskLocked(task, request.IsInit && request.Container.Length == 0 ? 1 : 0))
+            if (!kernel.TryAddTaskLocked(task, request.IsInit ? 1 : 0))
             {
                 message = "cannot start the process: too many tasks";
                 error = Errno.EAGAIN;

@@ -41,6 +41,7 @@ internal static class Stage
             {
                 RunHooks(info);
                 OpenTrees(info);
+                MountPoints.Make(info);
                 WriteInfo(infoFd, info);
             }
 
