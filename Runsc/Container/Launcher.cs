@@ -277,6 +277,12 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         foreach (MountSpec mount in spec.Mounts ?? [])
         {
             string place = Path.GetFullPath("/" + mount.Destination).TrimEnd('/');
+            if (places.Exists(other => other.EndsWith('/') && place.StartsWith(other, StringComparison.Ordinal)))
+            {
+                // On another mount, where the application kernel makes it.
+                continue;
+            }
+
             bool isFile = MountOptions.Parse(mount).IsBind && File.Exists(Path.Combine(state.Bundle, mount.Source!));
             places.Add(isFile ? place : place + "/");
         }
