@@ -26,7 +26,7 @@ namespace Runsc.Boot;
 /// <param name="name">Its id; empty for the sandbox's first container.</param>
 internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFileSystem host, string name)
 {
-    private const int HookPollMilliseconds = 20;
+    private const int HookPollMilliseconds = 20, AnswerMilliseconds = 100;
 
     private readonly TaskCompletionSource _started = new();
     private readonly Lock _mu = new();
@@ -58,6 +58,12 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
 
         SetTaskLimit(info.TaskLimit);
         _mounts = ContainerMounts.Build(kernel, info, name);
+
+        // What cannot be started is said at the creation, as by other runtimes; unless hooks may still bring it.
+        if (spec.Hooks?.StartContainer is not { Count: > 0 } && ProcessStarter.Probe(kernel, Describe(spec.Process!, [], isInit: false)) is string problem)
+        {
+            throw new RunscException(problem);
+        }
     }
 
     /// <summary>Tasks that the container may have; 0 for no limit.</summary>
@@ -106,10 +112,6 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         if (problem is null)
         {
             _started.SetResult();
-        }
-        else
-        {
-            _isStarting = false;
         }
 
         return problem;
@@ -399,6 +401,13 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
 
         _ = target.SendSignal(sent, fromOutside: true);
         return null;
+    }
+
+    /// <summary>The start has failed: the container ends, so that callers who wait for it go on.</summary>
+    public void Fail()
+    {
+        Thread.Sleep(AnswerMilliseconds);
+        EndUnstarted(128);
     }
 
     private void EndUnstarted(int status)

@@ -27,7 +27,7 @@ internal static class DevFileSystem
 
         foreach ((string name, string target) in s_links)
         {
-            Errno error = root.Symlink(Encoding.ASCII.GetBytes(name), Encoding.ASCII.GetBytes(target), new CreateOptions(0x1ff, 0, 0), out Inode? link);
+            Errno error = root.Symlink(Encoding.ASCII.GetBytes(name), Encoding.ASCII.GetBytes(target), new CreateOptions((uint)Stat.S_IFLNK | 0x1ff, 0, 0), out Inode? link);
             Check(error);
             link!.DecRef();
         }
