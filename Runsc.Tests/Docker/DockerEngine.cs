@@ -28,7 +28,7 @@ public sealed class DockerEngine : IDisposable
 
         JsonObject configuration = new()
         {
-            ["runtimes"] = new JsonObject { ["runsc"] = new JsonObject { ["path"] = TestEnvironment.Binary, ["runtimeArgs"] = RuntimeArguments() } },
+            ["runtimes"] = new JsonObject { ["runsc"] = new JsonObject { ["path"] = TestEnvironment.Binary, ["runtimeArgs"] = new JsonArray($"--platform={TestEnvironment.Platform}", "--network=none") } },
             ["default-runtime"] = "runsc",
             ["live-restore"] = true,
         };
@@ -41,17 +41,6 @@ public sealed class DockerEngine : IDisposable
     public static string? Missing { get; } = TestEnvironment.SandboxMissing
         ?? (File.Exists("/usr/sbin/dockerd") ? null : "docker.io is not installed")
         ?? (File.Exists("/bin/busybox") ? null : "busybox is missing");
-
-    private static JsonArray RuntimeArguments()
-    {
-        JsonArray arguments = ["--network=none"];
-        foreach (string flag in TestEnvironment.PlatformFlags)
-        {
-            arguments.Add((JsonNode?)flag);
-        }
-
-        return arguments;
-    }
 
     internal string Host => "unix://" + Path.Combine(_directory, "docker.sock");
 
