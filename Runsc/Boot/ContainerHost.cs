@@ -27,7 +27,7 @@ namespace Runsc.Boot;
 /// <param name="name">Its id; empty for the sandbox's first container.</param>
 internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFileSystem host, string name)
 {
-    private const int HookPollMilliseconds = 20;
+    private const int HookPollMilliseconds = 20, AnswerMilliseconds = 100;
 
     // What the last output of a container has to reach a terminal that nobody may be reading.
     private const int ConsoleDrainMilliseconds = 1000;
@@ -62,7 +62,13 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         }
 
         SetTaskLimit(info.TaskLimit);
-        _mounts = ContainerMounts.Build(kernel, info);
+        _mounts = ContainerMounts.Build(kernel, info, name);
+
+        // What cannot be started is said at the creation, as by other runtimes; unless hooks may still bring it.
+        if (spec.Hooks?.StartContainer is not { Count: > 0 } && ProcessStarter.Probe(kernel, Describe(spec.Process!, [], isInit: false)) is string problem)
+        {
+            throw new RunscException(problem);
+        }
     }
 
     /// <summary>Tasks that the container may have; 0 for no limit.</summary>
@@ -111,10 +117,6 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         if (problem is null)
         {
             _started.SetResult();
-        }
-        else
-        {
-            _isStarting = false;
         }
 
         return problem;
@@ -332,9 +334,9 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         int count = 0;
         lock (kernel.TaskLock)
         {
-            foreach (Task task in kernel.SnapshotTasksLocked())
+            foreach (Task task in kernel.SnapshotTasksLocked(name))
             {
-                count += task.ThreadGroup.Container == name && !task.HasExited ? 1 : 0;
+                count += task.HasExited ? 0 : 1;
             }
         }
 
@@ -386,13 +388,12 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
 
         lock (kernel.TaskLock)
         {
-            ThreadGroup? group = kernel.FindTaskLocked(id)?.ThreadGroup;
-            return group?.Container == name ? group : null;
+            return kernel.FindTaskLocked(id, name)?.ThreadGroup;
         }
     }
 
     /// <summary>Processes of the container.</summary>
-    public List<ThreadGroup> Processes() => kernel.SnapshotGroups().FindAll(group => group.Container == name);
+    public List<ThreadGroup> Processes() => kernel.SnapshotGroups(name);
 
     /// <summary>Signals a process, or all. The message for the user; null for success.</summary>
     public string? SendSignal(int id, int signal, bool all)
@@ -427,6 +428,13 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
 
         _ = target.SendSignal(sent, fromOutside: true);
         return null;
+    }
+
+    /// <summary>The start has failed: the container ends, so that callers who wait for it go on.</summary>
+    public void Fail()
+    {
+        Thread.Sleep(AnswerMilliseconds);
+        EndUnstarted(128);
     }
 
     private void EndUnstarted(int status)

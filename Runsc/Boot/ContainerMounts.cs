@@ -8,6 +8,7 @@ using Runsc.Linux;
 using Runsc.Oci;
 using Runsc.Sentry.FileSystems.Gofer;
 using Runsc.Sentry.FileSystems.Overlay;
+using Runsc.Sentry.FileSystems.Proc;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Vfs;
@@ -21,13 +22,15 @@ internal sealed class ContainerMounts
 
     private readonly SentryKernel _kernel;
     private readonly StartInfo _info;
+    private readonly string _container;
     private readonly MountNamespace _mounts;
     private readonly BuilderCaller _caller;
 
-    private ContainerMounts(SentryKernel kernel, StartInfo info, SuperBlock root)
+    private ContainerMounts(SentryKernel kernel, StartInfo info, string container, SuperBlock root)
     {
         _kernel = kernel;
         _info = info;
+        _container = container;
 
         // Read-only at the end: mount points are made first.
         _mounts = new MountNamespace(root, 0);
@@ -35,10 +38,10 @@ internal sealed class ContainerMounts
     }
 
     /// <exception cref="RunscException">A mount cannot be made.</exception>
-    public static MountNamespace Build(SentryKernel kernel, StartInfo info)
+    public static MountNamespace Build(SentryKernel kernel, StartInfo info, string container)
     {
         SuperBlock root = OpenTree(kernel, info, info.Trees[0], isRoot: true);
-        ContainerMounts build = new(kernel, info, root);
+        ContainerMounts build = new(kernel, info, container, root);
         build.AttachAll();
         build.Finish();
         return build._mounts;
@@ -129,6 +132,12 @@ internal sealed class ContainerMounts
 
     private SuperBlock? Make(string type, string options)
     {
+        if (type == "proc")
+        {
+            // Each container has process ids of its own.
+            return ProcFileSystem.Create(_kernel, _container);
+        }
+
         if (!_kernel.FileSystemTypes.TryGetValue(type, out FileSystemMaker? maker))
         {
             return null;
@@ -140,7 +149,7 @@ internal sealed class ContainerMounts
 
     private static SuperBlock OpenTree(SentryKernel kernel, StartInfo info, TreeInfo tree, bool isRoot)
     {
-        bool exclusive = isRoot && info.Config.FileAccess == "exclusive";
+        bool exclusive = isRoot && info.Config.IsRootExclusive;
         Errno error = GoferSuperBlock.Connect(kernel, tree.Socket, new GoferOptions(exclusive, "none"), out GoferSuperBlock? super);
         if (error != Errno.None)
         {

@@ -81,7 +81,16 @@ internal sealed class ControlServer(int listener, SandboxHost sandbox)
             case "create":
                 return new ControlAnswer { Error = sandbox.Add(request.Container, descriptors) };
             case "start" when sandbox.Find(request.Container) is ContainerHost started:
-                return new ControlAnswer { Error = started.Start(request.Hooks, descriptors) };
+            {
+                string? problem = started.Start(request.Hooks, descriptors);
+                if (problem is not null && started.State == "created")
+                {
+                    // It never runs: it ends, once the answer is out.
+                    new Thread(started.Fail, 256 << 10) { IsBackground = true, Name = "failed" }.Start();
+                }
+
+                return new ControlAnswer { Error = problem };
+            }
             case "exec" when request.Exec?.Args is { Count: > 0 } && sandbox.Find(request.Container) is ContainerHost container:
             {
                 ThreadGroup? group = container.Execute(request.Exec, descriptors, out string message);

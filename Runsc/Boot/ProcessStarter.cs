@@ -59,6 +59,72 @@ internal static class ProcessStarter
     /// </summary>
     public static ThreadGroup? Start(SentryKernel kernel, ProcessRequest request, out string message)
     {
+        Task task = Make(kernel, request);
+        ThreadGroup group = task.ThreadGroup;
+        Errno error = EnterWorkingDirectory(task, request.WorkingDirectory, out message);
+        LoadedProgram? program = null;
+        if (error == Errno.None)
+        {
+            error = Load(task, request, out program, out message);
+        }
+
+        if (error != Errno.None)
+        {
+            task.Discard();
+            return null;
+        }
+
+        lock (kernel.TaskLock)
+        {
+            if (!kernel.TryAddTaskLocked(task, request.IsInit ? 1 : 0))
+            {
+                message = "cannot start the process: too many tasks";
+                error = Errno.EAGAIN;
+            }
+            else
+            {
+                group.Id = task.ThreadId;
+                group.ProcessGroup = new ProcessGroup(group.Id, new Session(group.Id));
+                group.ProcessGroup.AddLocked(group);
+                group.Tasks.Add(task);
+                if (request.IsInit && request.Container.Length == 0)
+                {
+                    kernel.Init = group;
+                }
+            }
+        }
+
+        if (error != Errno.None)
+        {
+            program!.Executable.DecRef();
+            program.Memory.DecUsers();
+            task.Discard();
+            return null;
+        }
+
+        task.Become(program!);
+        request.SetUpTerminal?.Invoke(task);
+        task.Start();
+        return group;
+    }
+
+    /// <summary>Could the program be started? The message that <see cref="Start"/> would give when it is not there or not executable; else null.</summary>
+    public static string? Probe(SentryKernel kernel, ProcessRequest request)
+    {
+        Task task = Make(kernel, request);
+        Errno error = EnterWorkingDirectory(task, request.WorkingDirectory, out string message);
+        if (error == Errno.None)
+        {
+            error = FindProgram(task, request, out _, out FileDescription? file, out message);
+            file?.DecRef();
+        }
+
+        task.Discard();
+        return error == Errno.None ? null : message;
+    }
+
+    private static Task Make(SentryKernel kernel, ProcessRequest request)
+    {
         Session session = new(0);
         ThreadGroup group = new(kernel)
         {
@@ -91,51 +157,7 @@ internal static class ProcessStarter
         Task task = new(kernel, group, new Sentry.Memory.MemoryManager(kernel.Platform, kernel.Memory), files, fs, request.Mounts, request.Credentials) { StartTime = kernel.Clock.Monotonic };
         group.Leader = task;
         request.Configure?.Invoke(task);
-        Errno error = EnterWorkingDirectory(task, request.WorkingDirectory, out message);
-        LoadedProgram? program = null;
-        if (error == Errno.None)
-        {
-            error = Load(task, request, out program, out message);
-        }
-
-        if (error != Errno.None)
-        {
-            task.Discard();
-            return null;
-        }
-
-        lock (kernel.TaskLock)
-        {
-            if (!kernel.TryAddTaskLocked(task, request.IsInit && request.Container.Length == 0 ? 1 : 0))
-            {
-                message = "cannot start the process: too many tasks";
-                error = Errno.EAGAIN;
-            }
-            else
-            {
-                group.Id = task.ThreadId;
-                group.ProcessGroup = new ProcessGroup(group.Id, new Session(group.Id));
-                group.ProcessGroup.AddLocked(group);
-                group.Tasks.Add(task);
-                if (request.IsInit && request.Container.Length == 0)
-                {
-                    kernel.Init = group;
-                }
-            }
-        }
-
-        if (error != Errno.None)
-        {
-            program!.Executable.DecRef();
-            program.Memory.DecUsers();
-            task.Discard();
-            return null;
-        }
-
-        task.Become(program!);
-        request.SetUpTerminal?.Invoke(task);
-        task.Start();
-        return group;
+        return task;
     }
 
     private static Errno EnterWorkingDirectory(Task task, string directory, out string message)
@@ -164,13 +186,10 @@ internal static class ProcessStarter
     private static Errno Load(Task task, ProcessRequest request, out LoadedProgram? program, out string message)
     {
         program = null;
-        message = "";
         string name = request.Program ?? request.Arguments[0];
-        Errno error = FindProgram(task, name, request.Environment, out byte[] path, out FileDescription? file);
+        Errno error = FindProgram(task, request, out byte[] path, out FileDescription? file, out message);
         if (error != Errno.None)
         {
-            string reason = error == Errno.ENOENT && !name.Contains('/') ? "executable file not found in $PATH" : ErrorText.Of(error);
-            message = $"error finding executable \"{name}\": exec: \"{name}\": {reason}";
             return error;
         }
 
@@ -192,6 +211,15 @@ internal static class ProcessStarter
             message = $"exec: \"{name}\": {ErrorText.Of(error)}";
         }
 
+        return error;
+    }
+
+    private static Errno FindProgram(Task task, ProcessRequest request, out byte[] path, out FileDescription? file, out string message)
+    {
+        string name = request.Program ?? request.Arguments[0];
+        Errno error = FindProgram(task, name, request.Environment, out path, out file);
+        string reason = error == Errno.ENOENT && !name.Contains('/') ? "executable file not found in $PATH" : ErrorText.Of(error);
+        message = error == Errno.None ? "" : $"error finding executable \"{name}\": exec: \"{name}\": {reason}";
         return error;
     }
 

@@ -36,11 +36,12 @@ internal static class Stage
             _ = HostProcess.NewSession();
             AwaitWord(info.ReadyFd);
             int label = OpenLabel(info);
-            LeaveStandardDescriptors(stage, info);
+            LeaveStandardDescriptors(info);
             if (stage == "gofer")
             {
                 RunHooks(info);
                 OpenTrees(info);
+                MountPoints.Make(info);
                 WriteInfo(infoFd, info);
             }
 
@@ -147,9 +148,9 @@ internal static class Stage
 
     /// <summary>
     /// The caller's standard descriptors are the container's, and end with it: whoever reads its output waits for the last copy to be closed.
-    /// Standard error remains for a message of the Sentry's about its own end.
+    /// Standard error remains, the container's, for a message of the Sentry's about its own end; the caller's may be a pipe that is read to its end.
     /// </summary>
-    private static void LeaveStandardDescriptors(string stage, StartInfo info)
+    private static void LeaveStandardDescriptors(StartInfo info)
     {
         int nothing = HostFile.OpenAt(Fcntl.AT_FDCWD, "/dev/null\0"u8, Fcntl.O_RDWR);
         if (nothing < 0)
@@ -157,9 +158,9 @@ internal static class Stage
             throw new RunscException($"cannot open /dev/null: errno {-nothing}");
         }
 
-        for (int fd = 0; fd < (stage == "gofer" ? 3 : 2); fd++)
+        for (int fd = 0; fd < 3; fd++)
         {
-            int source = fd == 2 && info.LogFd >= 0 ? info.LogFd : nothing;
+            int source = fd != 2 ? nothing : info.LogFd >= 0 ? info.LogFd : info.StandardFds.Count > 2 ? info.StandardFds[2] : nothing;
             _ = HostFile.Syscall(SysNo.dup3, source, fd);
         }
 

@@ -25,6 +25,7 @@ internal static class CommandLine
     public static int Run(string[] arguments)
     {
         List<string> line = [];
+        arguments = ReplaceHelp(arguments);
         RootCommand root = MakeRoot(() => line);
         string? log = GlobalOptions.LogFile(arguments);
         try
@@ -74,6 +75,10 @@ internal static class CommandLine
 
         return root;
     }
+
+    /// <summary>`help` and `help COMMAND` as --help.</summary>
+    private static string[] ReplaceHelp(string[] arguments) =>
+        arguments.Length > 0 && arguments[0] == "help" ? [.. arguments.AsSpan(1, System.Math.Min(arguments.Length - 1, 1)), "--help"] : arguments;
 
     private static bool IsSuggestion(string[] arguments) => arguments.Length > 0 && arguments[0].StartsWith("[suggest", StringComparison.Ordinal);
 

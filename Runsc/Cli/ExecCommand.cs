@@ -85,6 +85,12 @@ internal static class ExecCommand
         }
 
         started?.Invoke();
+        if (started is not null && console is not null)
+        {
+            // The caller may read its pipes to their end.
+            LeaveCaller();
+        }
+
         using SignalForwarder? forwarder = started is null ? new SignalForwarder(signal => manager.Kill(state.Id, signal, process, all: false)) : null;
         using TerminalRelay? relay = console is not null && socket is null ? new TerminalRelay(console.Master, _ => { }) : null;
         return manager.WaitForProcess(state.Id, process);
@@ -110,6 +116,17 @@ internal static class ExecCommand
             _ = HostFile.Write(pipe, Encoding.UTF8.GetBytes(line));
             _ = HostFile.Close(pipe);
         }
+    }
+
+    private static void LeaveCaller()
+    {
+        int nothing = HostFile.OpenAt(Fcntl.AT_FDCWD, "/dev/null\0"u8, Fcntl.O_RDWR | Fcntl.O_CLOEXEC);
+        for (int fd = 0; fd < 3 && nothing >= 0; fd++)
+        {
+            _ = HostFile.Syscall(SysNo.dup3, nothing, fd);
+        }
+
+        _ = HostFile.Close(nothing);
     }
 
     private static int Detach(ParseResult result, IReadOnlyList<string> commandLine)

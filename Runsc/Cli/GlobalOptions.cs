@@ -73,6 +73,13 @@ internal static class GlobalOptions
         return null;
     }
 
+    /// <summary>Shims ask for errors in JSON, people do not.</summary>
+    public static bool IsCalledByShim(ParseResult result)
+    {
+        RunscConfig config = Read(result);
+        return config.LogFormat == "json" && config.Log is not null;
+    }
+
     /// <exception cref="RunscException">A value is not one, or the file cannot be read.</exception>
     public static RunscConfig Read(ParseResult result)
     {

@@ -74,8 +74,14 @@ internal static class StateCommands
         command.SetAction(result =>
         {
             bool json = IsJson(result.GetValue(format), "table");
-            List<ProcessEntry> entries = Commands.Manager(result).Processes(result.GetRequiredValue(id));
-            if (json)
+            ContainerManager manager = Commands.Manager(result);
+            List<ProcessEntry> entries = manager.Processes(result.GetRequiredValue(id));
+            if (json && GlobalOptions.IsCalledByShim(result))
+            {
+                // A shim hands the numbers to programs that look for them on the host: there, the container's processes are its sandbox's.
+                Print($"[{manager.State(result.GetRequiredValue(id)).Pid}]");
+            }
+            else if (json)
             {
                 Print("[" + string.Join(',', entries.ConvertAll(entry => entry.Pid.ToString(CultureInfo.InvariantCulture))) + "]");
             }

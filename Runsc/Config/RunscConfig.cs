@@ -39,11 +39,14 @@ internal sealed class RunscConfig
     /// <summary>none, until the network stack is there.</summary>
     public string Network { get; set; } = "none";
 
-    /// <summary>exclusive or shared.</summary>
-    public string FileAccess { get; set; } = "exclusive";
+    /// <summary>exclusive, shared, or empty for what fits: a root whose changes stay in memory is nobody else's, others are shared with the host.</summary>
+    public string FileAccess { get; set; } = "";
 
-    /// <summary>none, root:memory, all:memory.</summary>
-    public string Overlay2 { get; set; } = "root:memory";
+    /// <summary>Is the tree of the root the sandbox's alone?</summary>
+    public bool IsRootExclusive => FileAccess.Length > 0 ? FileAccess == "exclusive" : Overlay2 != "none";
+
+    /// <summary>none, root:memory, all:memory. With none, a container's changes are in its root on the host, where `docker cp` and `commit` look for them.</summary>
+    public string Overlay2 { get; set; } = "none";
 
     public bool IgnoreCgroups { get; set; }
 
@@ -61,7 +64,7 @@ internal sealed class RunscConfig
     {
         OneOf("platform", Platform, "kvm", "systrap");
         OneOf("network", Network, "none", "sandbox", "host");
-        OneOf("file-access", FileAccess, "exclusive", "shared");
+        OneOf("file-access", FileAccess, "", "exclusive", "shared");
         OneOf("overlay2", Overlay2, "none", "root:memory", "all:memory", "root:self", "all:self");
         OneOf("log-format", LogFormat, "text", "json");
         if (Network != "none")

@@ -117,6 +117,16 @@ internal sealed partial class ContainerManager(RunscConfig config)
 
             Call(state, request, [.. descriptors]);
         }
+        catch (RunscException) when (state.IsFirst)
+        {
+            // It ends by itself; callers look for that right after this error.
+            for (int i = 0; HostProcesses.IsAlive(state.SandboxPid, state.SandboxStart) && i < 1000; i++)
+            {
+                System.Threading.Thread.Sleep(2);
+            }
+
+            throw;
+        }
         finally
         {
             descriptors.ForEach(fd => HostFile.Close(fd));

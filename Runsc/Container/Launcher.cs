@@ -186,6 +186,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             Trees = trees,
             ExecLabel = label,
             Hooks = spec.Hooks?.CreateContainer,
+            MountPoints = config.Overlay2 == "none" && spec.Root!.Readonly ? MountPointsOf(state, spec) : [],
         };
         List<int> descriptors = [program, readyChild, log];
         trees.ForEach(tree => descriptors.Add(tree.Socket));
@@ -267,6 +268,26 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         }
 
         return sandbox;
+    }
+
+    /// <summary>Where mounts go: a directory with a slash behind it.</summary>
+    private static List<string> MountPointsOf(ContainerState state, Spec spec)
+    {
+        List<string> places = ["/proc/", "/sys/", "/dev/"];
+        foreach (MountSpec mount in spec.Mounts ?? [])
+        {
+            string place = Path.GetFullPath("/" + mount.Destination).TrimEnd('/');
+            if (places.Exists(other => other.EndsWith('/') && place.StartsWith(other, StringComparison.Ordinal)))
+            {
+                // On another mount, where the application kernel makes it.
+                continue;
+            }
+
+            bool isFile = MountOptions.Parse(mount).IsBind && File.Exists(Path.Combine(state.Bundle, mount.Source!));
+            places.Add(isFile ? place : place + "/");
+        }
+
+        return places;
     }
 
     private void AddTrees(ContainerState state, Spec spec, List<TreeInfo> gofer, List<TreeInfo> boot)

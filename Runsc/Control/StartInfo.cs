@@ -56,6 +56,9 @@ internal sealed class StartInfo
     /// <summary>Gofer: hooks that run before its trees are opened; then a message with what they read comes before the others.</summary>
     public List<HookSpec>? Hooks { get; set; }
 
+    /// <summary>Gofer: mount points that must be there in a root that the Sentry cannot change, files marked by a slash less: "/dir/", "/file".</summary>
+    public List<string> MountPoints { get; set; } = [];
+
     /// <summary>The user of the second stage: one that owns nothing, where it is mapped.</summary>
     public uint User { get; set; } = 65534;
 

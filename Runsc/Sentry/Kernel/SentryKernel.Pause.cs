@@ -18,7 +18,7 @@ internal sealed partial class SentryKernel
         lock (TaskLock)
         {
             _isPaused = true;
-            foreach (Task task in _tasks.Values)
+            foreach (Task task in SnapshotTasksLocked())
             {
                 if (!task.HasExited)
                 {

@@ -42,13 +42,12 @@ internal sealed partial class SentryKernel
     public readonly Lock TaskLock = new();
 
     // Guarded by TaskLock.
-    private readonly Dictionary<int, Task> _tasks = [];
-    private int _nextId = 1;
-    private bool _idsAreReused;
+    private readonly Dictionary<string, PidSpace> _spaces = new(StringComparer.Ordinal);
+    private int _taskCount;
 
     // kernel.pid_max, where ids start again, and kernel.threads-max: each task has a thread of the host.
     public const int MaxId = 4_194_304;
-    private const int FirstReusedId = 300;
+    internal const int FirstReusedId = 300;
     public const int MaxTasks = 16_384;
 
     /// <summary>Tasks that a container may have (pids.max); none for one that is not here. Guarded by TaskLock.</summary>
@@ -127,158 +126,6 @@ internal sealed partial class SentryKernel
         lock (_log)
         {
             return Encoding.ASCII.GetBytes(string.Join('\n', _log) + "\n");
-        }
-    }
-
-    /// <summary>
-    /// Lock held: TaskLock. Gives a task the next free id, or the one that is wanted. False when that is taken, or when there are too many tasks.
-    /// </summary>
-    public bool TryAddTaskLocked(Task task, int wanted = 0)
-    {
-        if (_tasks.Count >= MaxTasks || IsContainerFullLocked(task.ThreadGroup.Container) || (wanted != 0 && _tasks.ContainsKey(wanted)))
-        {
-            return false;
-        }
-
-        int id = wanted;
-        while (id == 0)
-        {
-            id = IsIdFreeLocked(_nextId) ? _nextId : 0;
-            _nextId++;
-            if (_nextId > MaxId)
-            {
-                _nextId = FirstReusedId;
-                _idsAreReused = true;
-            }
-        }
-
-        _tasks.Add(id, task);
-        task.ThreadId = id;
-        return true;
-    }
-
-    private bool IsContainerFullLocked(string container)
-    {
-        if (!TaskLimits.TryGetValue(container, out long limit))
-        {
-            return false;
-        }
-
-        long count = 0;
-        foreach (Task task in _tasks.Values)
-        {
-            count += task.ThreadGroup.Container == container ? 1 : 0;
-        }
-
-        return count >= limit;
-    }
-
-    // Ids of sessions and process groups outlive the processes that gave them (setsid(2)).
-    private bool IsIdFreeLocked(int id)
-    {
-        if (!_idsAreReused || _tasks.ContainsKey(id))
-        {
-            return !_tasks.ContainsKey(id);
-        }
-
-        foreach (Task task in _tasks.Values)
-        {
-            ThreadGroup group = task.ThreadGroup;
-            if (group.ProcessGroup.Id == id || group.Session.Id == id)
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
-
-    /// <summary>Lock held: TaskLock. Tasks of a real user, for RLIMIT_NPROC.</summary>
-    public int CountTasksOfLocked(uint user)
-    {
-        int count = 0;
-        foreach (Task task in _tasks.Values)
-        {
-            count += !task.HasExited && task.Credentials.RealUid == user ? 1 : 0;
-        }
-
-        return count;
-    }
-
-    /// <summary>Lock held: TaskLock. The init process of a container; null before its start.</summary>
-    public ThreadGroup? FindInitLocked(string container)
-    {
-        foreach (Task task in _tasks.Values)
-        {
-            if (task.ThreadGroup.IsInit && task.ThreadGroup.Container == container)
-            {
-                return task.ThreadGroup;
-            }
-        }
-
-        return null;
-    }
-
-    /// <summary>Lock held: TaskLock. The process group with an id; null when it has no members.</summary>
-    public ProcessGroup? FindProcessGroupLocked(int id)
-    {
-        foreach (Task task in _tasks.Values)
-        {
-            if (task.ThreadGroup.ProcessGroup.Id == id)
-            {
-                return task.ThreadGroup.ProcessGroup;
-            }
-        }
-
-        return null;
-    }
-
-    /// <summary>Lock held: TaskLock. The task's number is free.</summary>
-    public void RemoveTaskLocked(Task task)
-    {
-        if (_tasks.TryGetValue(task.ThreadId, out Task? present) && present == task)
-        {
-            _tasks.Remove(task.ThreadId);
-        }
-    }
-
-    /// <summary>Lock held: TaskLock. Tasks that are there, zombies included.</summary>
-    public int TaskCountLocked => _tasks.Count;
-
-    /// <summary>Lock held: TaskLock. A leader's id goes over to the thread that called execve.</summary>
-    public void RenameTaskLocked(Task task, int id)
-    {
-        _tasks.Remove(task.ThreadId);
-        _tasks[id] = task;
-        task.ThreadId = id;
-    }
-
-    /// <summary>Lock held: TaskLock. The task with an id, zombies included; or null.</summary>
-    public Task? FindTaskLocked(int id) => _tasks.GetValueOrDefault(id);
-
-    /// <summary>Lock held: TaskLock. All tasks in order of their ids.</summary>
-    public List<Task> SnapshotTasksLocked()
-    {
-        List<Task> tasks = [.. _tasks.Values];
-        tasks.Sort((a, b) => a.ThreadId.CompareTo(b.ThreadId));
-        return tasks;
-    }
-
-    /// <summary>Thread group leaders in order of their ids.</summary>
-    public List<ThreadGroup> SnapshotGroups()
-    {
-        lock (TaskLock)
-        {
-            List<ThreadGroup> groups = [];
-            foreach (Task task in SnapshotTasksLocked())
-            {
-                if (task.ThreadGroup.Leader == task)
-                {
-                    groups.Add(task.ThreadGroup);
-                }
-            }
-
-            return groups;
         }
     }
 }

@@ -85,7 +85,7 @@ internal static unsafe class CapabilityCalls
         {
             lock (task.Kernel.TaskLock)
             {
-                target = task.Kernel.FindTaskLocked(header.ProcessId);
+                target = task.Kernel.FindTaskLocked(header.ProcessId, task.ThreadGroup.Container);
             }
         }
 

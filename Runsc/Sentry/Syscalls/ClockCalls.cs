@@ -74,7 +74,7 @@ internal static unsafe class ClockCalls
         {
             lock (task.Kernel.TaskLock)
             {
-                target = task.Kernel.FindTaskLocked(id);
+                target = task.Kernel.FindTaskLocked(id, task.ThreadGroup.Container);
             }
         }
 

@@ -35,7 +35,7 @@ internal static unsafe class LimitCalls
         {
             lock (task.Kernel.TaskLock)
             {
-                if (task.Kernel.FindTaskLocked(a.Int0) is not Task found)
+                if (task.Kernel.FindTaskLocked(a.Int0, task.ThreadGroup.Container) is not Task found)
                 {
                     return -(long)Errno.ESRCH;
                 }

@@ -362,7 +362,7 @@ internal static unsafe class MemoryCalls
         Task? other;
         lock (task.Kernel.TaskLock)
         {
-            other = task.Kernel.FindTaskLocked(a.Int0);
+            other = task.Kernel.FindTaskLocked(a.Int0, task.ThreadGroup.Container);
         }
 
         if (other is null || !other.Memory.TryIncUsers())

@@ -469,7 +469,7 @@ internal static unsafe class ProcessCalls
         ThreadGroup group;
         lock (task.Kernel.TaskLock)
         {
-            Task? found = task.Kernel.FindTaskLocked(a.Int0);
+            Task? found = task.Kernel.FindTaskLocked(a.Int0, task.ThreadGroup.Container);
             if (found is null)
             {
                 return -(long)Errno.ESRCH;

@@ -40,7 +40,7 @@ internal static unsafe class ProcessIdCalls
     {
         lock (task.Kernel.TaskLock)
         {
-            Task? target = a.Int0 == 0 ? task : task.Kernel.FindTaskLocked(a.Int0);
+            Task? target = a.Int0 == 0 ? task : task.Kernel.FindTaskLocked(a.Int0, task.ThreadGroup.Container);
             return target is null ? -(long)Errno.ESRCH : target.ThreadGroup.ProcessGroup.Id;
         }
     }
@@ -49,7 +49,7 @@ internal static unsafe class ProcessIdCalls
     {
         lock (task.Kernel.TaskLock)
         {
-            Task? target = a.Int0 == 0 ? task : task.Kernel.FindTaskLocked(a.Int0);
+            Task? target = a.Int0 == 0 ? task : task.Kernel.FindTaskLocked(a.Int0, task.ThreadGroup.Container);
             return target is null ? -(long)Errno.ESRCH : target.ThreadGroup.Session.Id;
         }
     }
@@ -67,7 +67,7 @@ internal static unsafe class ProcessIdCalls
 
         lock (kernel.TaskLock)
         {
-            ThreadGroup? target = kernel.FindTaskLocked(id) is Task found && found.ThreadGroup.Id == id ? found.ThreadGroup : null;
+            ThreadGroup? target = kernel.FindTaskLocked(id, self.Container) is Task found && found.ThreadGroup.Id == id ? found.ThreadGroup : null;
             if (target is null || (target != self && target.Parent != self))
             {
                 return -(long)Errno.ESRCH;
@@ -94,11 +94,11 @@ internal static unsafe class ProcessIdCalls
             ProcessGroup? group;
             if (wanted == id)
             {
-                group = target.ProcessGroup.Id == id ? target.ProcessGroup : kernel.FindProcessGroupLocked(id) ?? new ProcessGroup(id, target.Session);
+                group = target.ProcessGroup.Id == id ? target.ProcessGroup : kernel.FindProcessGroupLocked(id, self.Container) ?? new ProcessGroup(id, target.Session);
             }
             else
             {
-                group = kernel.FindProcessGroupLocked(wanted);
+                group = kernel.FindProcessGroupLocked(wanted, self.Container);
             }
 
             if (group is null || group.Session != self.Session)
@@ -124,7 +124,7 @@ internal static unsafe class ProcessIdCalls
         lock (kernel.TaskLock)
         {
             // A group leader: its id would name a group in two sessions.
-            if (self.ProcessGroup.Id == self.Id || kernel.FindProcessGroupLocked(self.Id) is not null)
+            if (self.ProcessGroup.Id == self.Id || kernel.FindProcessGroupLocked(self.Id, self.Container) is not null)
             {
                 return -(long)Errno.EPERM;
             }
@@ -160,7 +160,7 @@ internal static unsafe class ProcessIdCalls
         {
             lock (task.Kernel.TaskLock)
             {
-                target = task.Kernel.FindTaskLocked(a.Int0);
+                target = task.Kernel.FindTaskLocked(a.Int0, task.ThreadGroup.Container);
             }
         }
 

@@ -41,7 +41,7 @@ internal static unsafe class SchedulingCalls
 
         lock (task.Kernel.TaskLock)
         {
-            return task.Kernel.FindTaskLocked(id);
+            return task.Kernel.FindTaskLocked(id, task.ThreadGroup.Container);
         }
     }
 
@@ -320,7 +320,7 @@ internal static unsafe class SchedulingCalls
         long best = -(long)Errno.ESRCH;
         lock (task.Kernel.TaskLock)
         {
-            foreach (Task other in task.Kernel.SnapshotTasksLocked())
+            foreach (Task other in task.Kernel.SnapshotTasksLocked(task.ThreadGroup.Container))
             {
                 if (Matches(task, other, a.Int0, a.Int1))
                 {
@@ -343,7 +343,7 @@ internal static unsafe class SchedulingCalls
         long result = -(long)Errno.ESRCH;
         lock (task.Kernel.TaskLock)
         {
-            foreach (Task other in task.Kernel.SnapshotTasksLocked())
+            foreach (Task other in task.Kernel.SnapshotTasksLocked(task.ThreadGroup.Container))
             {
                 if (!Matches(task, other, a.Int0, a.Int1))
                 {

@@ -197,7 +197,7 @@ internal static unsafe class SignalCalls
         ThreadGroup? target;
         lock (task.Kernel.TaskLock)
         {
-            target = task.Kernel.FindTaskLocked(a.Int0)?.ThreadGroup;
+            target = task.Kernel.FindTaskLocked(a.Int0, task.ThreadGroup.Container)?.ThreadGroup;
         }
 
         return target is null ? -(long)Errno.ESRCH : SendChecked(task, target, info);
@@ -287,7 +287,7 @@ internal static unsafe class SignalCalls
             ThreadGroup? target;
             lock (task.Kernel.TaskLock)
             {
-                target = task.Kernel.FindTaskLocked(id)?.ThreadGroup;
+                target = task.Kernel.FindTaskLocked(id, task.ThreadGroup.Container)?.ThreadGroup;
             }
 
             return target is null ? -(long)Errno.ESRCH : SendChecked(task, target, info);
@@ -302,7 +302,7 @@ internal static unsafe class SignalCalls
         int group = id == 0 ? task.ThreadGroup.ProcessGroup.Id : -id;
         bool found = false, sent = false;
         Errno last = Errno.None;
-        foreach (ThreadGroup target in task.Kernel.SnapshotGroups())
+        foreach (ThreadGroup target in task.Kernel.SnapshotGroups(task.ThreadGroup.Container))
         {
             bool meant = id == -1
                 ? target != task.ThreadGroup && !target.IsInit && target.Container == task.ThreadGroup.Container
@@ -341,7 +341,7 @@ internal static unsafe class SignalCalls
         Task? target;
         lock (task.Kernel.TaskLock)
         {
-            target = task.Kernel.FindTaskLocked(thread);
+            target = task.Kernel.FindTaskLocked(thread, task.ThreadGroup.Container);
         }
 
         if (target is null || (process != 0 && target.ThreadGroup.Id != process))

@@ -126,7 +126,7 @@ internal static unsafe class TimerCalls
             Task? target = null;
             if ((wanted.Notify & Signal.SIGEV_THREAD_ID) != 0)
             {
-                target = task.Kernel.FindTaskLocked(wanted.ThreadId);
+                target = task.Kernel.FindTaskLocked(wanted.ThreadId, task.ThreadGroup.Container);
                 if (target is null || target.ThreadGroup != task.ThreadGroup)
                 {
                     return -(long)Errno.EINVAL;

@@ -12,7 +12,9 @@ namespace Runsc.Sentry.FileSystems.Proc;
 /// <summary>proc(5): the files of the whole system, and the directories of processes.</summary>
 internal static class ProcFileSystem
 {
-    public static SuperBlock Create(SentryKernel kernel)
+    /// <param name="kernel">Whose tasks are shown.</param>
+    /// <param name="container">The container of those tasks, for each has process ids of its own.</param>
+    public static SuperBlock Create(SentryKernel kernel, string container = "")
     {
         long now = kernel.Clock.Realtime;
         PseudoSuperBlock super = new("proc", Stat.PROC_SUPER_MAGIC)
@@ -21,7 +23,7 @@ internal static class ProcFileSystem
             Created = new FileTime(now / ClockMath.Second, (uint)(now % ClockMath.Second)),
         };
         SystemFiles files = new(kernel);
-        ProcRoot root = new(super, kernel);
+        ProcRoot root = new(super, kernel, container);
         root.Add("cmdline", Text(files.CommandLine))
             .Add("cpuinfo", Text(files.CpuInfo))
             .Add("devices", Text(() => "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n"))
@@ -60,7 +62,7 @@ internal static class ProcFileSystem
 }
 
 /// <summary>The root: fixed files, and one directory for each process.</summary>
-internal sealed class ProcRoot(PseudoSuperBlock super, SentryKernel kernel) : PseudoDirectory(super)
+internal sealed class ProcRoot(PseudoSuperBlock super, SentryKernel kernel, string container) : PseudoDirectory(super)
 {
     private readonly PseudoSuperBlock _super = super;
 
@@ -79,7 +81,7 @@ internal sealed class ProcRoot(PseudoSuperBlock super, SentryKernel kernel) : Ps
         lock (kernel.TaskLock)
         {
             // Threads are found by their number too, although they are not listed.
-            task = kernel.FindTaskLocked(id);
+            task = kernel.FindTaskLocked(id, container);
         }
 
         if (task is null)
@@ -114,7 +116,7 @@ internal sealed class ProcRoot(PseudoSuperBlock super, SentryKernel kernel) : Ps
 
     protected override void ListDynamic(ICaller caller, long from, DynamicEntryVisitor visit)
     {
-        foreach (ThreadGroup group in kernel.SnapshotGroups())
+        foreach (ThreadGroup group in kernel.SnapshotGroups(container))
         {
             if (group.Id >= from && !visit(group.Id, group.Id.ToString(CultureInfo.InvariantCulture), TaskDirectory.NumberOf(group.Id, 0), (byte)Dirent.DT_DIR))
             {

@@ -154,7 +154,7 @@ internal sealed class ThreadsDirectory : PseudoDirectory
         Task? thread;
         lock (_task.Kernel.TaskLock)
         {
-            thread = _task.Kernel.FindTaskLocked(id);
+            thread = _task.Kernel.FindTaskLocked(id, _task.ThreadGroup.Container);
         }
 
         if (thread is null || thread.ThreadGroup != _task.ThreadGroup)

@@ -133,10 +133,10 @@ internal sealed partial class ThreadGroup
     /// <summary>init has ended: so does everything else in its container (pid_namespaces(7)).</summary>
     private void KillContainerLocked()
     {
-        foreach (Task task in Kernel.SnapshotTasksLocked())
+        foreach (Task task in Kernel.SnapshotTasksLocked(Container))
         {
             ThreadGroup other = task.ThreadGroup;
-            if (other != this && other.Container == Container && !other.IsZombie)
+            if (other != this && !other.IsZombie)
             {
                 other.StartExitLocked(Signal.SIGKILL);
             }

@@ -1,0 +1,143 @@
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.IO;
+using System.Text.Json.Nodes;
+using System.Threading;
+using Runsc.Tests.Support;
+
+namespace Runsc.Tests.Docker;
+
+/// <summary>
+/// A Docker daemon of the tests' own: its data, its socket, no bridge; the published binary is its default runtime. The image "bb" is a root of
+/// busybox alone.
+/// </summary>
+public sealed class DockerEngine : IDisposable
+{
+    private const int StartSeconds = 60;
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("runsc-docker-").FullName;
+    private Process? _daemon;
+
+    public DockerEngine()
+    {
+        if (Missing is not null)
+        {
+            return;
+        }
+
+        JsonObject configuration = new()
+        {
+            ["runtimes"] = new JsonObject { ["runsc"] = new JsonObject { ["path"] = TestEnvironment.Binary, ["runtimeArgs"] = new JsonArray($"--platform={TestEnvironment.Platform}", "--network=none") } },
+            ["default-runtime"] = "runsc",
+            ["live-restore"] = true,
+        };
+        File.WriteAllText(Path.Combine(_directory, "daemon.json"), configuration.ToJsonString());
+        Start();
+        MakeImage();
+    }
+
+    /// <summary>Why there can be no daemon, or null.</summary>
+    public static string? Missing { get; } = TestEnvironment.SandboxMissing
+        ?? (File.Exists("/usr/sbin/dockerd") ? null : "docker.io is not installed")
+        ?? (File.Exists("/bin/busybox") ? null : "busybox is missing");
+
+    internal string Host => "unix://" + Path.Combine(_directory, "docker.sock");
+
+    /// <summary>docker with these arguments, waited for.</summary>
+    internal CommandResult Docker(params string[] arguments) => CommandRunner.Run("docker", ["--host", Host, .. arguments]);
+
+    /// <summary>As <see cref="Docker"/>, and expects success: the output without its last line feed.</summary>
+    internal string Do(params string[] arguments)
+    {
+        CommandResult result = Docker(arguments);
+        return result.Status == 0 ? result.Output.TrimEnd('\n') : throw new InvalidOperationException($"docker {string.Join(' ', arguments)}: {result}");
+    }
+
+    /// <summary>docker run --rm without a network, of the image.</summary>
+    internal CommandResult Run(IEnumerable<string> options, params string[] command) => Docker(["run", "--rm", "--network=none", .. options, "bb", .. command]);
+
+    /// <summary>Kills the daemon, as a crash would, and starts it again.</summary>
+    internal void CrashAndRestart()
+    {
+        _daemon!.Kill();
+        _daemon.WaitForExit();
+        Start();
+    }
+
+    /// <summary>Asks again and again, for a state that comes by itself.</summary>
+    internal static void Await(Func<bool> condition, string what)
+    {
+        for (int i = 0; i < 600; i++)
+        {
+            if (condition())
+            {
+                return;
+            }
+
+            Thread.Sleep(100);
+        }
+
+        throw new TimeoutException(what);
+    }
+
+    private void Start()
+    {
+        ProcessStartInfo start = new("/bin/sh") { RedirectStandardInput = true };
+        string[] words =
+        [
+            "exec", "dockerd", "--config-file", Path.Combine(_directory, "daemon.json"), "--data-root", Path.Combine(_directory, "data"),
+            "--exec-root", Path.Combine(_directory, "exec"), "--host", Host, "--pidfile", Path.Combine(_directory, "docker.pid"),
+            "--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "vfs",
+        ];
+        File.Delete(Path.Combine(_directory, "docker.pid"));
+        start.ArgumentList.Add("-c");
+        start.ArgumentList.Add(string.Join(' ', words) + $" >> {_directory}/log 2>&1 < /dev/null");
+        _daemon = Process.Start(start)!;
+        for (int i = 0; Docker("version").Status != 0; i++)
+        {
+            if (i == StartSeconds * 5)
+            {
+                throw new TimeoutException("dockerd does not come up: " + File.ReadAllText(Path.Combine(_directory, "log")));
+            }
+
+            Thread.Sleep(200);
+        }
+    }
+
+    private void MakeImage()
+    {
+        string root = Path.Combine(_directory, "image");
+        CommandRunner.Shell($$"""
+            set -e
+            mkdir -p {{root}}/bin {{root}}/etc {{root}}/root {{root}}/tmp {{root}}/home/user
+            cp /bin/busybox {{root}}/bin/
+            for name in $(/bin/busybox --list); do [ "$name" = busybox ] || ln -s busybox {{root}}/bin/$name; done
+            printf 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n' > {{root}}/etc/passwd
+            printf 'root:x:0:\nuser:x:1000:\n' > {{root}}/etc/group
+            printf 'no program\n' > {{root}}/bin/data
+            chmod 1777 {{root}}/tmp
+            tar -C {{root}} -cf {{_directory}}/image.tar .
+            """);
+        Do("import", Path.Combine(_directory, "image.tar"), "bb");
+    }
+
+    public void Dispose()
+    {
+        if (_daemon is not null)
+        {
+            foreach (string id in Docker("ps", "-aq").Output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            {
+                Docker("rm", "-f", id);
+            }
+
+            int process = int.Parse(File.ReadAllText(Path.Combine(_directory, "docker.pid")));
+            CommandRunner.Run("/bin/kill", [process.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+            _daemon.WaitForExit(20_000);
+            _daemon.Dispose();
+        }
+
+        // Mounts of containers that did not go would keep the folder.
+        CommandRunner.Run("/bin/sh", ["-c", $"grep -o '{_directory}[^ ]*' /proc/mounts | sort -r | xargs -r -n1 umount -l; rm -rf {_directory}"]);
+    }
+}

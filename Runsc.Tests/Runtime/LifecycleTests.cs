@@ -1,0 +1,249 @@
+using System;
+using System.IO;
+using System.Linq;
+using System.Text.Json.Nodes;
+using System.Threading;
+using Runsc.Tests.Support;
+using Xunit;
+
+namespace Runsc.Tests.Runtime;
+
+/// <summary>The commands of the published binary on containers that live: what callers of OCI runtimes rely on.</summary>
+[Collection("sandbox")]
+public sealed class LifecycleTests
+{
+    private static void Process(Sandbox sandbox, params string[] arguments) => sandbox.Config["process"]!["args"] = new JsonArray([.. arguments.Select(word => (JsonNode?)word)]);
+
+    private static JsonObject Hook(string script) => new() { ["path"] = "/bin/sh", ["args"] = new JsonArray("sh", "-c", script) };
+
+    /// <summary>create by a shell that ends, as a caller of the runtime does not: the sandbox goes to init, or to us.</summary>
+    private static CommandResult Create(Sandbox sandbox, params string[] options)
+    {
+        sandbox.WriteConfig();
+        string words = string.Join(' ', (string[])["--root", sandbox.State, .. sandbox.Flags, "create", "--bundle", sandbox.Bundle, .. options, sandbox.Id]);
+        return CommandRunner.Run("/bin/sh", ["-c", $"{TestEnvironment.Binary} {words} > {sandbox.Directory}/out 2> {sandbox.Directory}/err < /dev/null; s=$?; cat {sandbox.Directory}/err >&2; exit $s"]);
+    }
+
+    private static string Status(Sandbox sandbox) => (string)JsonNode.Parse(sandbox.Runsc(["state", sandbox.Id]).Output)!["status"]!;
+
+    private static void Await(Sandbox sandbox, string status)
+    {
+        for (int i = 0; Status(sandbox) != status; i++)
+        {
+            Assert.True(i < 600, $"the container does not become {status}");
+            Thread.Sleep(50);
+        }
+    }
+
+    private static void Good(CommandResult result) => Assert.True(result.Status == 0, result.ToString());
+
+    [SandboxFact]
+    public void Life_FromCreateToDelete()
+    {
+        using Sandbox sandbox = new();
+        Process(sandbox, "sh", "-c", "echo running; sleep 1000");
+        string pidFile = Path.Combine(sandbox.Directory, "pid");
+        Good(Create(sandbox, "--pid-file", pidFile));
+        JsonNode state = JsonNode.Parse(sandbox.Runsc(["state", sandbox.Id]).Output)!;
+        Assert.Equal("created", (string)state["status"]!);
+        Assert.Equal(File.ReadAllText(pidFile), ((int)state["pid"]!).ToString());
+        Assert.Equal(sandbox.Bundle, (string)state["bundle"]!);
+        Good(sandbox.Runsc(["start", sandbox.Id]));
+        Assert.Equal(128, sandbox.Runsc(["start", sandbox.Id]).Status);
+        Await(sandbox, "running");
+        Assert.Contains(sandbox.Id, sandbox.Runsc(["list"]).Output, StringComparison.Ordinal);
+        Assert.Equal(sandbox.Id, (string)JsonNode.Parse(sandbox.Runsc(["list", "--format", "json"]).Output)![0]!["id"]!);
+        Assert.StartsWith("[1", sandbox.Runsc(["ps", "--format", "json", sandbox.Id]).Output, StringComparison.Ordinal);
+        Assert.Contains("sleep", sandbox.Runsc(["ps", sandbox.Id]).Output, StringComparison.Ordinal);
+        CommandResult refused = sandbox.Runsc(["delete", sandbox.Id]);
+        Assert.Equal(128, refused.Status);
+        Assert.Contains("not stopped", refused.Error, StringComparison.Ordinal);
+        Good(sandbox.Runsc(["kill", sandbox.Id, "SIGKILL"]));
+        Await(sandbox, "stopped");
+        Assert.Equal(137, (int)JsonNode.Parse(sandbox.Runsc(["wait", sandbox.Id]).Output)!["exitStatus"]!);
+        Assert.Contains("container not running", sandbox.Runsc(["kill", sandbox.Id, "TERM"]).Error, StringComparison.Ordinal);
+        Good(sandbox.Runsc(["delete", sandbox.Id]));
+        Assert.Contains("does not exist", sandbox.Runsc(["state", sandbox.Id]).Error, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(sandbox.State));
+        Assert.Equal("running\n", File.ReadAllText(Path.Combine(sandbox.Directory, "out")));
+    }
+
+    [SandboxFact]
+    public void Exec_DetachedAndAttached()
+    {
+        using Sandbox sandbox = new();
+        Process(sandbox, "sleep", "1000");
+        Good(Create(sandbox));
+        Good(sandbox.Runsc(["start", sandbox.Id]));
+        CommandResult result = sandbox.Runsc(["exec", "--user", "5:6", "--cwd", "/tmp", "--env", "A=b", sandbox.Id, "sh", "-c", "echo $(id -u) $(id -g) $PWD $A; exit 9"]);
+        Assert.Equal((9, "5 6 /tmp b\n"), (result.Status, result.Output));
+        result = sandbox.Runsc(["exec", sandbox.Id, "no-such-program"]);
+        Assert.Equal(128, result.Status);
+        Assert.Contains("executable file not found in $PATH", result.Error, StringComparison.Ordinal);
+
+        string process = Path.Combine(sandbox.Directory, "process.json"), pidFile = Path.Combine(sandbox.Directory, "exec.pid"), inside = Path.Combine(sandbox.Directory, "inside.pid");
+        File.WriteAllText(process, """{"args": ["sh", "-c", "exit 5"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}""");
+        string words = string.Join(' ', (string[])["--root", sandbox.State, .. sandbox.Flags, "exec", "--process", process, "--detach", "--pid-file", pidFile, "--internal-pid-file", inside, sandbox.Id]);
+        Good(CommandRunner.Run("/bin/sh", ["-c", $"{TestEnvironment.Binary} {words}"]));
+        Assert.True(int.Parse(File.ReadAllText(pidFile)) > 1);
+        Assert.True(int.Parse(File.ReadAllText(inside)) > 1);
+
+        Good(sandbox.Runsc(["pause", sandbox.Id]));
+        Assert.Equal("paused", Status(sandbox));
+        Assert.Contains("paused container", sandbox.Runsc(["exec", sandbox.Id, "true"]).Error, StringComparison.Ordinal);
+        Good(sandbox.Runsc(["resume", sandbox.Id]));
+        Good(sandbox.Runsc(["exec", sandbox.Id, "true"]));
+        Good(sandbox.Runsc(["delete", "--force", sandbox.Id]));
+    }
+
+    [SandboxFact]
+    public void Signals_ByAllNames()
+    {
+        using Sandbox sandbox = new();
+        Process(sandbox, "sh", "-c", "trap 'echo one' USR1; trap 'echo real' RTMIN+3; trap 'exit 44' TERM; echo up; while :; do sleep 0.05; done");
+        Good(Create(sandbox));
+        Good(sandbox.Runsc(["start", sandbox.Id]));
+        string output = Path.Combine(sandbox.Directory, "out");
+        AwaitText(output, "up");
+        Good(sandbox.Runsc(["kill", sandbox.Id, "10"]));
+        AwaitText(output, "one");
+        Good(sandbox.Runsc(["kill", sandbox.Id, "TERM"]));
+        Await(sandbox, "stopped");
+        Assert.Equal(44, (int)JsonNode.Parse(sandbox.Runsc(["wait", sandbox.Id]).Output)!["exitStatus"]!);
+    }
+
+    private static void AwaitText(string file, string text)
+    {
+        for (int i = 0; !File.ReadAllText(file).Contains(text, StringComparison.Ordinal); i++)
+        {
+            Assert.True(i < 600, $"\"{text}\" does not come: {File.ReadAllText(file)}");
+            Thread.Sleep(50);
+        }
+    }
+
+    [SandboxFact]
+    public void Hooks_RunAtTheirMoments()
+    {
+        using Sandbox sandbox = new();
+        string trace = Path.Combine(sandbox.Directory, "trace");
+        Process(sandbox, "sh", "-c", "cat /started");
+        JsonObject hooks = [];
+        foreach (string kind in (string[])["prestart", "createRuntime", "createContainer", "poststart", "poststop"])
+        {
+            hooks[kind] = new JsonArray(Hook($"grep -o '\"status\":\"[a-z]*\"' | tr '\\n' ' ' >> {trace}; echo {kind} >> {trace}"));
+        }
+
+        hooks["startContainer"] = new JsonArray(Hook("grep -o '\"status\":\"[a-z]*\"' > /started"));
+        sandbox.Config["hooks"] = hooks;
+        sandbox.WriteConfig();
+        CommandResult result = sandbox.Runsc(["run", "--bundle", sandbox.Bundle, sandbox.Id]);
+        Assert.Equal((0, "\"status\":\"created\"\n"), (result.Status, result.Output));
+        Assert.Equal(
+            ["\"status\":\"creating\" prestart", "\"status\":\"creating\" createRuntime", "\"status\":\"creating\" createContainer", "\"status\":\"running\" poststart", "\"status\":\"stopped\" poststop"],
+            File.ReadAllLines(trace));
+    }
+
+    [SandboxTheory]
+    [InlineData("prestart")]
+    [InlineData("createRuntime")]
+    [InlineData("createContainer")]
+    [InlineData("startContainer")]
+    public void Hook_ThatFails_LeavesNothing(string kind)
+    {
+        using Sandbox sandbox = new();
+        sandbox.Config["hooks"] = new JsonObject { [kind] = new JsonArray(Hook("exit 6")) };
+        sandbox.WriteConfig();
+        CommandResult result = sandbox.Runsc(["run", "--bundle", sandbox.Bundle, sandbox.Id]);
+        Assert.Equal(128, result.Status);
+        Assert.Contains($"{kind} hook /bin/sh: exit status 6", result.Error, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(sandbox.State));
+    }
+
+    [SandboxFact]
+    public void Specification_IsCarriedOutInside()
+    {
+        using Sandbox sandbox = new();
+        JsonObject process = sandbox.Config["process"]!.AsObject();
+        process["user"] = new JsonObject { ["uid"] = 7, ["gid"] = 8, ["umask"] = 63, ["additionalGids"] = new JsonArray(9, 10) };
+        process["scheduler"] = new JsonObject { ["policy"] = "SCHED_OTHER", ["nice"] = 4 };
+        process["oomScoreAdj"] = 77;
+        process["cwd"] = "/made/here";
+        sandbox.Config["domainname"] = "example.org";
+        sandbox.Config["linux"]!["maskedPaths"] = new JsonArray("/etc/secret", "/proc/sys", "/none");
+        sandbox.Config["linux"]!["readonlyPaths"] = new JsonArray("/tmp");
+        sandbox.Config["linux"]!["devices"] = new JsonArray(new JsonObject { ["path"] = "/dev/void", ["type"] = "c", ["major"] = 1, ["minor"] = 3, ["fileMode"] = 438 });
+        File.WriteAllText(Path.Combine(sandbox.Root, "etc/secret"), "secret");
+        CommandResult result = sandbox.Run(
+        [
+            "sh", "-c",
+            "id -u; id -g; id -G; umask; nice; cat /proc/self/oom_score_adj; pwd; cat /proc/sys/kernel/domainname 2>/dev/null; wc -c < /etc/secret; ls /proc/sys | wc -l; touch /tmp/x 2>/dev/null || echo ro; echo x > /dev/void && echo void",
+        ]);
+        Assert.Equal("7\n8\n8 9 10\n0077\n4\n77\n/made/here\n0\n0\nro\nvoid\n", result.Output);
+    }
+
+    [SandboxFact]
+    public void Crash_OfTheSandbox_IsKilled()
+    {
+        using Sandbox sandbox = new();
+        Process(sandbox, "sleep", "1000");
+        Good(Create(sandbox));
+        Good(sandbox.Runsc(["start", sandbox.Id]));
+        CommandRunner.Shell($"kill -9 {(int)JsonNode.Parse(sandbox.Runsc(["state", sandbox.Id]).Output)!["pid"]!}");
+        Await(sandbox, "stopped");
+        Assert.Equal(137, (int)JsonNode.Parse(sandbox.Runsc(["wait", sandbox.Id]).Output)!["exitStatus"]!);
+        Good(sandbox.Runsc(["delete", sandbox.Id]));
+    }
+
+    [SandboxFact]
+    public void Debug_LooksInside()
+    {
+        using Sandbox sandbox = new();
+        Process(sandbox, "sleep", "1000");
+        File.WriteAllText(Path.Combine(sandbox.Root, "etc/file"), "0123456789");
+        Good(Create(sandbox));
+        Good(sandbox.Runsc(["start", sandbox.Id]));
+        Assert.Contains("sleep", sandbox.Runsc(["debug", "--stacks", sandbox.Id]).Output, StringComparison.Ordinal);
+        Assert.Contains("sleep", sandbox.Runsc(["debug", "--ps", sandbox.Id]).Output, StringComparison.Ordinal);
+        Assert.Equal("345", sandbox.Runsc(["read", "--offset", "3", "--size", "3", sandbox.Id, "/etc/file"]).Output);
+        Assert.Contains("no such file", sandbox.Runsc(["read", sandbox.Id, "/etc/none"]).Error, StringComparison.Ordinal);
+        Assert.True((long)JsonNode.Parse(sandbox.Runsc(["usage", sandbox.Id]).Output)!["Total"]! > 0);
+        JsonNode stats = JsonNode.Parse(sandbox.Runsc(["events", "--stats", sandbox.Id]).Output)!;
+        Assert.Equal(1, (int)stats["data"]!["pids"]!["current"]!);
+    }
+
+    [SandboxFact]
+    public void CommandLineKilled_AtAnyMoment_LeavesNothingForDelete()
+    {
+        for (int delay = 0; delay < 300; delay += 15)
+        {
+            using Sandbox sandbox = new();
+            Process(sandbox, "sleep", "1000");
+            sandbox.WriteConfig();
+            string words = string.Join(' ', (string[])["--root", sandbox.State, .. sandbox.Flags, "run", "--bundle", sandbox.Bundle, sandbox.Id]);
+            CommandRunner.Run("/bin/sh", ["-c", $"timeout -s KILL 0.{delay:000} {TestEnvironment.Binary} {words} > /dev/null 2>&1 < /dev/null"]);
+            Good(sandbox.Runsc(["delete", "--force", sandbox.Id]));
+            for (int i = 0; CommandRunner.Run("/usr/bin/pgrep", ["-f", sandbox.Id]).Status == 0; i++)
+            {
+                Assert.True(i < 200, $"a process is left (killed after {delay} ms)");
+                Thread.Sleep(50);
+            }
+
+            Assert.True(!Directory.Exists(sandbox.State) || Directory.GetFileSystemEntries(sandbox.State).Length == 0, $"state is left (killed after {delay} ms)");
+        }
+    }
+
+    [SandboxFact]
+    public void Many_InARow_LeaveNothing()
+    {
+        using Sandbox sandbox = new();
+        int before = Directory.GetDirectories("/proc", "[0-9]*").Length;
+        for (int i = 0; i < 50; i++)
+        {
+            CommandResult result = sandbox.Run(["sh", "-c", $"exit {i}"]);
+            Assert.Equal(i, result.Status);
+        }
+
+        Assert.Empty(Directory.GetFileSystemEntries(sandbox.State));
+        Assert.True(Directory.GetDirectories("/proc", "[0-9]*").Length < before + 30);
+    }
+}
