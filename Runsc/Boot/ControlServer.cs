@@ -80,6 +80,8 @@ internal sealed class ControlServer(int listener, SandboxHost sandbox)
         {
             case "create":
                 return new ControlAnswer { Error = sandbox.Add(request.Container, descriptors) };
+            case "network" when request.Network is { } network:
+                return new ControlAnswer { Error = sandbox.SetNetwork(network, descriptors) };
             case "start" when sandbox.Find(request.Container) is ContainerHost started:
                 return new ControlAnswer { Error = started.Start(request.Hooks, descriptors) };
             case "exec" when request.Exec?.Args is { Count: > 0 } && sandbox.Find(request.Container) is ContainerHost container:

@@ -28,6 +28,9 @@ internal sealed class ControlRequest
     /// <summary>start: programs of the container that run before its process. The first descriptor is their input, the second takes their output.</summary>
     public List<HookSpec>? Hooks { get; set; }
 
+    /// <summary>network: interfaces that move into the sandbox. Their packet sockets come with the message.</summary>
+    public NetworkSetup? Network { get; set; }
+
     public int Rows { get; set; }
 
     public int Columns { get; set; }
