@@ -7,6 +7,9 @@ internal sealed class NetworkSetup
 {
     public List<LinkSetup> Links { get; set; } = [];
 
+    /// <summary>Docker's name server listens in the namespace: the last descriptor is a UDP socket that is connected to it.</summary>
+    public bool HasResolver { get; set; }
+
     /// <summary>IPv6 is off (net.ipv6.conf.all.disable_ipv6).</summary>
     public bool Ipv6Disabled { get; set; }
 }

@@ -111,15 +111,15 @@ public sealed class FuzzTests
             while (options.Next())
             {
                 Assert.True(++count <= 8);
-                NdpPrefix.TryParse(options.Current, out _);
+                _ = NdpPrefix.TryParse(options.Current, out _);
                 options.TryLinkAddress(out _);
             }
 
-            ArpMessage.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
-            IgmpMessage.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
-            MldMessage.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
-            NdpNeighborMessage.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
-            NdpRouterAdvertisement.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
+            _ = ArpMessage.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
+            _ = IgmpMessage.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
+            _ = MldMessage.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
+            _ = NdpNeighborMessage.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
+            _ = NdpRouterAdvertisement.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
         }
     }
 

@@ -100,6 +100,58 @@ public sealed class HostLinkTests : IDisposable
     }
 
     [NamespaceFact]
+    public void NameServerOfTheNamespace_IsReachedAtItsAddress()
+    {
+        int inside = Hold();
+        Run("nsenter", $"-t {inside} -n ip link set lo up");
+        string script = Path.GetTempFileName();
+        File.WriteAllText(script, """
+            import socket
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind(('127.0.0.11', 0))
+            print('ready', flush=True)
+            while True:
+                data, peer = s.recvfrom(4096)
+                s.sendto(data[:2] + b'answer to ' + data[2:], peer)
+            """);
+        Process server = Process.Start(new ProcessStartInfo("nsenter", $"-t {inside} -n python3 {script}") { RedirectStandardOutput = true })!;
+        _processes.Add(server);
+        Assert.Equal("ready", server.StandardOutput.ReadLine());
+        File.Delete(script);
+        List<int> sockets = [];
+        NetworkSetup setup = NetworkScraper.TakeOver(inside, sockets);
+        Assert.True(setup.HasResolver);
+        NetworkStack stack = SandboxNetwork.Create();
+        SandboxNetwork.Populate(stack, setup, sockets);
+        UdpEndpoint[] clients = [new(stack, isV4: true), new(stack, isV4: true)];
+        for (int i = 0; i < clients.Length; i++)
+        {
+            PacketBuffer query = stack.Pool.Allocate(PacketBuffer.Headroom, 32);
+            "\u0001\u0002query number "u8.CopyTo(query.Append(15));
+            query.Append(1)[0] = (byte)('0' + i);
+            clients[i].Connect(new IpEndpoint(IpAddress.FromV4(127, 0, 0, 11), 53));
+            Assert.Equal(NetError.None, clients[i].Send(query, new DatagramSend { TrafficClass = -1 }));
+        }
+
+        for (int i = 0; i < clients.Length; i++)
+        {
+            ReceivedDatagram got;
+            Stopwatch waited = Stopwatch.StartNew();
+            while (clients[i].Receive(false, out got) == NetError.WouldBlock)
+            {
+                Assert.True(waited.Elapsed.TotalSeconds < 30, "no answer");
+                Thread.Sleep(1);
+            }
+
+            byte[] bytes = new byte[got.Packet.Length];
+            got.Packet.CopyTo(0, bytes);
+            got.Packet.Release();
+            Assert.Equal($"\u0001\u0002answer to query number {i}", System.Text.Encoding.ASCII.GetString(bytes));
+            clients[i].Close();
+        }
+    }
+
+    [NamespaceFact]
     public void HostsOwnNamespace_IsRefused()
     {
         if (!File.Exists("/proc/sys/net/core/dev_weight"))

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Net;
 using Runsc.Common;
 using Runsc.Control;
-using Runsc.Host.Syscalls;
 using Runsc.NetStack;
 using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Core;
@@ -74,6 +73,40 @@ internal static class SandboxNetwork
         }
 
         devices.ForEach(device => device.Start());
+        if (setup.HasResolver && sockets.Count > devices.Count)
+        {
+            ResolverRelay.Start(stack, sockets[devices.Count]);
+        }
+    }
+
+    /// <summary>The counters of all interfaces but lo.</summary>
+    public static List<InterfaceEntry> Counters(NetworkStack stack)
+    {
+        List<InterfaceEntry> entries = [];
+        using (stack.Enter())
+        {
+            foreach (NetworkInterface one in stack.Interfaces)
+            {
+                InterfaceCounters counters = one.Counters;
+                if (!one.IsLoopback)
+                {
+                    entries.Add(new InterfaceEntry
+                    {
+                        Name = one.Name,
+                        RxBytes = counters.ReceivedBytes,
+                        RxPackets = counters.ReceivedPackets,
+                        RxErrors = counters.ReceiveErrors,
+                        RxDropped = counters.ReceiveDropped,
+                        TxBytes = counters.SentBytes,
+                        TxPackets = counters.SentPackets,
+                        TxErrors = counters.SendErrors,
+                        TxDropped = counters.SendDropped,
+                    });
+                }
+            }
+        }
+
+        return entries;
     }
 
     private static void AddAddresses(NetworkStack stack, NetworkInterface target, LinkSetup link, bool noIpv6)

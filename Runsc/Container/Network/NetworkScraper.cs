@@ -1,6 +1,7 @@
 using System;
 using System.Buffers.Binary;
 using System.Collections.Generic;
+using System.Globalization;
 using System.IO;
 using System.Net;
 using System.Text;
@@ -108,6 +109,13 @@ internal static class NetworkScraper
                 descriptors.Add(packets);
             }
 
+            int resolver = OpenResolver();
+            if (resolver >= 0)
+            {
+                setup.HasResolver = true;
+                descriptors.Add(resolver);
+            }
+
             // Last: from here on the host does not answer, and the sandbox must.
             foreach (byte[] body in addresses)
             {
@@ -127,6 +135,24 @@ internal static class NetworkScraper
         {
             _ = HostFile.Close(socket);
         }
+    }
+
+    /// <summary>A socket to Docker's name server, which listens at 127.0.0.11 on a port of its own; negative if there is none.</summary>
+    private static int OpenResolver()
+    {
+        const uint Address = 0x0b00007f;
+        foreach (string line in File.ReadLines("/proc/thread-self/net/udp"))
+        {
+            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            string[] local = words.Length > 1 ? words[1].Split(':') : [];
+            if (local.Length == 2 && uint.TryParse(local[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture, out uint address) && address == Address
+                && ushort.TryParse(local[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ushort port))
+            {
+                return HostSocket.ConnectDatagram(address, port);
+            }
+        }
+
+        return -1;
     }
 
     private static List<byte[]> Dump(int socket, ushort type, byte[] body)

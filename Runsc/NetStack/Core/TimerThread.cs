@@ -10,7 +10,10 @@ internal sealed class TimerThread : DeferredWork
     private const int MaxSleep = 60_000;
 
     private readonly NetworkStack _stack;
-    private readonly AutoResetEvent _wake = new(initialState: false);
+    private readonly object _mu = new();
+
+    // Guarded by _mu: an earlier timer was set since the thread last looked.
+    private bool _isWoken;
     private volatile bool _isStopped;
 
     public TimerThread(NetworkStack stack)
@@ -24,10 +27,17 @@ internal sealed class TimerThread : DeferredWork
     public void Stop()
     {
         _isStopped = true;
-        _wake.Set();
+        Run();
     }
 
-    public override void Run() => _wake.Set();
+    public override void Run()
+    {
+        lock (_mu)
+        {
+            _isWoken = true;
+            Monitor.Pulse(_mu);
+        }
+    }
 
     private void Loop()
     {
@@ -36,7 +46,7 @@ internal sealed class TimerThread : DeferredWork
             long next = _stack.RunTimers();
             if (next == NetTimer.Never)
             {
-                _wake.WaitOne();
+                Sleep(Timeout.Infinite);
                 continue;
             }
 
@@ -44,8 +54,21 @@ internal sealed class TimerThread : DeferredWork
             long wait = next - _stack.Clock.Monotonic;
             if (wait > 0)
             {
-                _wake.WaitOne((int)Math.Min(((wait - 1) / Millisecond) + 1, MaxSleep));
+                Sleep((int)Math.Min(((wait - 1) / Millisecond) + 1, MaxSleep));
             }
+        }
+    }
+
+    private void Sleep(int milliseconds)
+    {
+        lock (_mu)
+        {
+            if (!_isWoken)
+            {
+                Monitor.Wait(_mu, milliseconds);
+            }
+
+            _isWoken = false;
         }
     }
 }
