@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.Threading;
+using Runsc.Boot.Wiring;
 using Runsc.Common;
 using Runsc.Control;
 using Runsc.Host.Syscalls;
@@ -80,6 +81,8 @@ internal sealed class ControlServer(int listener, SandboxHost sandbox)
         {
             case "create":
                 return new ControlAnswer { Error = sandbox.Add(request.Container, descriptors) };
+            case "network" when request.Network is { } network:
+                return new ControlAnswer { Error = sandbox.SetNetwork(network, descriptors) };
             case "start" when sandbox.Find(request.Container) is ContainerHost started:
             {
                 string? problem = started.Start(request.Hooks, descriptors);
@@ -145,7 +148,12 @@ internal sealed class ControlServer(int listener, SandboxHost sandbox)
             case "ps":
                 return new ControlAnswer { Processes = ProcessList.Of(sandbox.Kernel, container) };
             case "stats":
-                return ProcessList.Stats(sandbox.Kernel, container);
+                {
+                ControlAnswer stats = ProcessList.Stats(sandbox.Kernel, container);
+                stats.Interfaces = SandboxNetwork.Counters(sandbox.Network);
+                return stats;
+            }
+
             case "limit":
                 container.SetTaskLimit(request.Size);
                 return new ControlAnswer();

@@ -2,9 +2,11 @@ using System;
 using System.Collections.Generic;
 using System.Text;
 using System.Threading;
+using Runsc.Boot.Wiring;
 using Runsc.Common;
 using Runsc.Control;
 using Runsc.Host.Syscalls;
+using Runsc.NetStack.Core;
 using Runsc.Platform;
 using Runsc.Sentry.FileSystems.Host;
 using Runsc.Sentry.Kernel;
@@ -25,6 +27,24 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
     public SentryKernel Kernel => kernel;
 
     public ContainerHost First { get; private set; } = null!;
+
+    /// <summary>The network of the sandbox: with lo only, until interfaces of the host move in.</summary>
+    public NetworkStack Network { get; } = SandboxNetwork.Create();
+
+    /// <summary>Moves interfaces of the host into the sandbox, once; takes their sockets.</summary>
+    /// <returns>The message for the user; null for success.</returns>
+    public string? SetNetwork(NetworkSetup setup, List<int> sockets)
+    {
+        try
+        {
+            SandboxNetwork.Populate(Network, setup, sockets);
+            return null;
+        }
+        catch (RunscException error)
+        {
+            return error.Message;
+        }
+    }
 
     /// <exception cref="RunscException">One line for the user.</exception>
     public void Prepare()

@@ -49,6 +49,8 @@ internal sealed partial class ContainerManager
             stats.ShareCpu((double)inside.CpuTime / inside.SandboxCpuTime);
         }
 
+        inside.Interfaces?.ForEach(one => stats.Interfaces.Add(
+            new InterfaceStats(one.Name, one.RxBytes, one.RxPackets, one.RxErrors, one.RxDropped, one.TxBytes, one.TxPackets, one.TxErrors, one.TxDropped)));
         return stats;
     }
 

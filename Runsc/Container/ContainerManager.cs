@@ -4,6 +4,7 @@ using System.IO;
 using Runsc.Common;
 using Runsc.Config;
 using Runsc.Container.Hooks;
+using Runsc.Container.Network;
 using Runsc.Control;
 using Runsc.Host.Processes;
 using Runsc.Host.Syscalls;
@@ -115,6 +116,11 @@ internal sealed partial class ContainerManager(RunscConfig config)
                 }
             }
 
+            if (state.IsFirst && config.Network == "sandbox")
+            {
+                MoveNetwork(state);
+            }
+
             Call(state, request, [.. descriptors]);
         }
         catch (RunscException) when (state.IsFirst)
@@ -135,6 +141,21 @@ internal sealed partial class ContainerManager(RunscConfig config)
         state.Phase = "running";
         _states.Save(state);
         HookRunner.RunAll("poststart", hooks?.Poststart, state.Describe("running"));
+    }
+
+    /// <summary>Interfaces that are in the container's network namespace by now move into the sandbox.</summary>
+    private void MoveNetwork(ContainerState state)
+    {
+        List<int> sockets = [];
+        try
+        {
+            NetworkSetup setup = NetworkScraper.TakeOver(state.SandboxPid, sockets);
+            Call(state, new ControlRequest { Command = "network", Network = setup }, [.. sockets]);
+        }
+        finally
+        {
+            sockets.ForEach(fd => HostFile.Close(fd));
+        }
     }
 
     /// <summary>The end of a container that this process has created: its exit status as a shell tells it.</summary>

@@ -28,6 +28,9 @@ internal sealed class ControlRequest
     /// <summary>start: programs of the container that run before its process. The first descriptor is their input, the second takes their output.</summary>
     public List<HookSpec>? Hooks { get; set; }
 
+    /// <summary>network: interfaces that move into the sandbox. Their packet sockets come with the message.</summary>
+    public NetworkSetup? Network { get; set; }
+
     public int Rows { get; set; }
 
     public int Columns { get; set; }
@@ -70,7 +73,32 @@ internal sealed class ControlAnswer
     /// <summary>stats, usage: bytes of memory that applications use.</summary>
     public long Memory { get; set; }
 
+    /// <summary>stats: counters of the sandbox's interfaces.</summary>
+    public List<InterfaceEntry>? Interfaces { get; set; }
+
     public List<ProcessEntry>? Processes { get; set; }
+}
+
+/// <summary>The counters of an interface inside.</summary>
+internal sealed class InterfaceEntry
+{
+    public string Name { get; set; } = "";
+
+    public ulong RxBytes { get; set; }
+
+    public ulong RxPackets { get; set; }
+
+    public ulong RxErrors { get; set; }
+
+    public ulong RxDropped { get; set; }
+
+    public ulong TxBytes { get; set; }
+
+    public ulong TxPackets { get; set; }
+
+    public ulong TxErrors { get; set; }
+
+    public ulong TxDropped { get; set; }
 }
 
 /// <summary>One line of `ps`.</summary>

@@ -40,7 +40,7 @@ internal static class BootFilter
 
         // Waiting for descriptors, the gofer's and the control sockets.
         rules.Allow(SysNo.epoll_create1, SysNo.epoll_ctl, SysNo.epoll_wait, SysNo.epoll_pwait, SysNo.eventfd2, SysNo.pipe2)
-            .Allow(SysNo.sendmsg, SysNo.recvmsg, SysNo.shutdown, SysNo.accept4);
+            .Allow(SysNo.recvmmsg, SysNo.sendmmsg, SysNo.sendmsg, SysNo.recvmsg, SysNo.shutdown, SysNo.accept4);
 
         // The collector looks for /proc/meminfo, and does without.
         rules.Fail(Errno.ENOENT, SysNo.open, SysNo.openat);

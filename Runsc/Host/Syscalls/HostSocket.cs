@@ -118,8 +118,44 @@ internal static unsafe partial class HostSocket
         }
     }
 
+    /// <summary>A UDP socket of the calling thread's network namespace, connected to an address (in network order) and port; or −errno.</summary>
+    public static int ConnectDatagram(uint address, ushort port)
+    {
+        int fd = HostResult.Of(SocketNative(Socket.AF_INET, Socket.SOCK_DGRAM | Socket.SOCK_CLOEXEC, 0));
+        if (fd < 0)
+        {
+            return fd;
+        }
+
+        InternetAddress name = new() { Family = Socket.AF_INET, Port = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(port), Address = address };
+        int result = HostResult.Of(ConnectNative(fd, &name, (uint)sizeof(InternetAddress)));
+        if (result < 0)
+        {
+            _ = HostFile.Close(fd);
+            return result;
+        }
+
+        return fd;
+    }
+
     /// <summary>shutdown(2) of both directions: wakes whoever waits on either end.</summary>
     public static int Shutdown(int socket) => HostResult.Of(ShutdownNative(socket, Socket.SHUT_RDWR));
+
+    /// <summary>struct sockaddr_in.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct InternetAddress
+    {
+        public ushort Family;
+        public ushort Port;
+        public uint Address;
+        public ulong Zero;
+    }
+
+    [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
+    private static partial int SocketNative(int domain, int type, int protocol);
+
+    [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
+    private static partial int ConnectNative(int socket, InternetAddress* address, uint length);
 
     /// <summary>struct iovec.</summary>
     [StructLayout(LayoutKind.Sequential)]

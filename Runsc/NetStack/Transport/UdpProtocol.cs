@@ -7,7 +7,7 @@ using Runsc.NetStack.Wire;
 namespace Runsc.NetStack.Transport;
 
 /// <summary>UDP (RFC 768): finds the endpoint of a datagram. Guarded by the stack's lock.</summary>
-internal sealed class UdpProtocol(NetworkStack stack) : ITransportProtocol
+internal sealed partial class UdpProtocol(NetworkStack stack) : ITransportProtocol
 {
     private const int Buckets = 1024;
 
@@ -39,6 +39,11 @@ internal sealed class UdpProtocol(NetworkStack stack) : ITransportProtocol
         if (info.IsMulticast || info.IsBroadcast)
         {
             DeliverToAll(packet, info, header);
+            return;
+        }
+
+        if (TryServe(packet, info, header))
+        {
             return;
         }
 
