@@ -23,6 +23,10 @@ internal static unsafe partial class HostProcess
         return result < 0 ? result : *(int*)(info + SignalInfoPid);
     }
 
+    public static uint EffectiveUser => (uint)HostFile.Syscall(SysNo.geteuid);
+
+    public static uint EffectiveGroup => (uint)HostFile.Syscall(SysNo.getegid);
+
     /// <summary>Descendants whose parents end become children of this process.</summary>
     public static int BecomeSubreaper() => Prctl(Linux.Prctl.PR_SET_CHILD_SUBREAPER, 1);
 
