@@ -1,6 +1,9 @@
+using System;
 using System.Globalization;
+using System.IO;
 using Runsc.Boot;
 using Runsc.Cli;
+using Runsc.Shim;
 
 namespace Runsc;
 
@@ -20,6 +23,8 @@ internal static class Program
             };
         }
 
-        return CommandLine.Run(args);
+        // A link of another name makes it a shim of containerd.
+        string program = Environment.GetCommandLineArgs()[0];
+        return Path.GetFileName(program) == ShimMain.Name ? ShimMain.Run(program, args) : CommandLine.Run(args);
     }
 }

@@ -38,6 +38,7 @@ public sealed partial class SourceTests
         ["Control"] = 10,
         ["Boot"] = 11,
         ["Container"] = 11,
+        ["Shim"] = 11,
         ["Cli"] = 12,
     };
 
@@ -47,6 +48,7 @@ public sealed partial class SourceTests
         ["Gofer"] = ["Sentry", "Platform", "NetStack"],
         ["Container"] = ["Sentry", "Platform", "NetStack", "NineP", "Gofer", "Boot"],
         ["Cli"] = ["Sentry", "Platform", "NetStack", "NineP", "Gofer"],
+        ["Shim"] = ["Sentry", "Platform", "NetStack", "NineP", "Gofer", "Boot", "Container"],
         ["NetStack"] = ["Linux", "Host"],
         ["Sentry"] = ["Platform.Kvm", "Platform.Systrap", "Gofer"],
         ["Platform.Kvm"] = ["Platform.Systrap"],

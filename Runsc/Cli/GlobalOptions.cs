@@ -4,6 +4,7 @@ using System.CommandLine;
 using System.IO;
 using Runsc.Common;
 using Runsc.Config;
+using Runsc.Host.Processes;
 
 namespace Runsc.Cli;
 
@@ -106,7 +107,9 @@ internal static class GlobalOptions
     private static string DefaultRoot()
     {
         string? own = Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR");
-        return string.IsNullOrEmpty(own) || Environment.IsPrivilegedProcess ? new RunscConfig().Root : Path.Combine(own, "runsc");
+        return Environment.IsPrivilegedProcess ? new RunscConfig().Root
+            : !string.IsNullOrEmpty(own) ? Path.Combine(own, "runsc")
+            : $"/tmp/runsc-{HostProcess.EffectiveUser}";
     }
 
     private static Option<string> Text(string name, string description, string help) => new(name) { Description = description, HelpName = help };

@@ -106,7 +106,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
 
     private void StartSandbox(ContainerState state, Spec spec, IReadOnlyList<int> standard)
     {
-        NamespacePlan plan = NamespacePlan.For(spec.Linux, config.Network == "host");
+        NamespacePlan plan = NamespacePlan.For(spec.Linux, config.Network == "host", config.Rootless);
         string? label = HostLabels.Check(spec);
         int program = Own(HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/exe\0"u8, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC), "/proc/self/exe");
         int kvm = config.Platform == "kvm" ? OpenKvm() : -1;
@@ -150,10 +150,10 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             bootFds.Add(copy);
         }
 
-        state.SandboxPid = Run("runsc-sandbox", "boot", program, boot, bootFds, plan.Sentry, network < 0 ? [] : [network]);
+        state.SandboxPid = Run("runsc-sandbox", "boot", program, boot, bootFds, plan, plan.Sentry, network < 0 ? [] : [network]);
         state.SandboxStart = HostProcesses.StartOf(state.SandboxPid);
         states.Save(state);
-        Admit(state.SandboxPid, plan, group, spec, bootReady);
+        Admit(state.SandboxPid, group, spec, bootReady);
 
         CloseOwn(goferReadyChild);
         CloseOwn(bootReadyChild);
@@ -190,16 +190,15 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         };
         List<int> descriptors = [program, readyChild, log];
         trees.ForEach(tree => descriptors.Add(tree.Socket));
-        state.GoferPid = Run("runsc-gofer", "gofer", program, gofer, descriptors, plan.Gofer, []);
+        state.GoferPid = Run("runsc-gofer", "gofer", program, gofer, descriptors, plan, plan.Gofer, []);
         state.GoferStart = HostProcesses.StartOf(state.GoferPid);
         states.Save(state);
-        Admit(state.GoferPid, plan, group, spec, ready);
+        Admit(state.GoferPid, group, spec, ready);
     }
 
     /// <summary>Gives a new process its place on the host, and lets it go on.</summary>
-    private void Admit(int pid, NamespacePlan plan, ControlGroup? group, Spec spec, int ready)
+    private void Admit(int pid, ControlGroup? group, Spec spec, int ready)
     {
-        plan.MapIds(pid);
         group?.Add(pid);
         if (spec.Process!.OomScoreAdj is int score)
         {
@@ -386,7 +385,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         return Own(HostFile.OpenAt(Fcntl.AT_FDCWD, name, Fcntl.O_WRONLY | Fcntl.O_CREAT | Fcntl.O_APPEND | Fcntl.O_CLOEXEC, 0x1a4), path);
     }
 
-    private int Run(string name, string stage, int program, StartInfo info, List<int> descriptors, int namespaces, List<int> joined)
+    private int Run(string name, string stage, int program, StartInfo info, List<int> descriptors, NamespacePlan plan, int namespaces, List<int> joined)
     {
         int memory = Pack(info);
         _ = HostFile.SetCloseOnExec(memory, false);
@@ -398,7 +397,16 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             }
         }
 
-        int pid = HostProcess.Start(program, [name, "sandbox", stage, memory.ToString(System.Globalization.CultureInfo.InvariantCulture)], [], namespaces, joined);
+        int gate = -1, gateWriter = -1;
+        if (plan.HasUserNamespace)
+        {
+            int made = HostFile.Pipe(out gate, out gateWriter);
+            Own(made < 0 ? made : gate, "pipe");
+            Own(gateWriter, "pipe");
+        }
+
+        int pid = HostProcess.Start(
+            program, [name, "sandbox", stage, memory.ToString(System.Globalization.CultureInfo.InvariantCulture)], [], namespaces, joined, gate, gateWriter);
         foreach (int fd in descriptors)
         {
             if (fd >= 0)
@@ -408,7 +416,21 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         }
 
         CloseOwn(memory);
-        return pid < 0 ? throw new RunscException($"cannot start the {stage} process: errno {-pid}{(pid == -1 ? " (are namespaces allowed? root is needed)" : "")}") : pid;
+        if (pid < 0)
+        {
+            throw new RunscException($"cannot start the {stage} process: errno {-pid}{(pid == -1 ? " (are namespaces allowed? root is needed, or --rootless)" : "")}");
+        }
+
+        if (gate >= 0)
+        {
+            // Without the byte, when the map is refused, the process ends by itself.
+            CloseOwn(gate);
+            plan.MapIds(pid);
+            _ = HostFile.Write(gateWriter, "m"u8);
+            CloseOwn(gateWriter);
+        }
+
+        return pid;
     }
 
     /// <summary>A file with start information.</summary>

@@ -35,20 +35,27 @@ internal sealed class NamespacePlan
 
     /// <param name="linux">linux of the specification.</param>
     /// <param name="hostNetwork">The sandbox uses the sockets of the host.</param>
-    public static NamespacePlan For(LinuxSpec? linux, bool hostNetwork)
+    /// <param name="rootless">An ordinary user gets a user namespace, whatever the specification says of ids.</param>
+    public static NamespacePlan For(LinuxSpec? linux, bool hostNetwork, bool rootless)
     {
         NamespaceSpec? network = linux?.Namespaces?.Find(space => space.Type == "network");
         bool named = !string.IsNullOrEmpty(network?.Path);
 
         // The container's ids on the host: the gofer serves files by them, the Sentry has no others.
-        int user = linux?.UidMappings is { Count: > 0 } ? HostProcess.CLONE_NEWUSER : 0;
+        IReadOnlyList<IdMappingSpec> users = linux?.UidMappings ?? [], groups = linux?.GidMappings ?? [];
+        if (rootless && users.Count == 0 && !Environment.IsPrivilegedProcess)
+        {
+            (users, groups) = RootlessIds.Read();
+        }
+
+        int user = users.Count > 0 ? HostProcess.CLONE_NEWUSER : 0;
         return new NamespacePlan
         {
             Sentry = Always | user | (named || (hostNetwork && network is null) ? 0 : HostProcess.CLONE_NEWNET),
             Gofer = Always | user | HostProcess.CLONE_NEWNET,
             NetworkPath = named ? network!.Path : null,
-            UserIds = linux?.UidMappings ?? [],
-            GroupIds = linux?.GidMappings ?? [],
+            UserIds = users,
+            GroupIds = groups,
         };
     }
 
@@ -68,14 +75,18 @@ internal sealed class NamespacePlan
     /// <exception cref="RunscException">The kernel refuses them.</exception>
     public void MapIds(int process)
     {
-        if (HasUserNamespace)
+        if (HasUserNamespace && !Environment.IsPrivilegedProcess)
+        {
+            RootlessIds.Write(process, UserIds, GroupIds);
+        }
+        else if (HasUserNamespace)
         {
             WriteMap($"/proc/{process}/uid_map", UserIds);
             WriteMap($"/proc/{process}/gid_map", GroupIds);
         }
     }
 
-    private static void WriteMap(string file, IReadOnlyList<IdMappingSpec> map)
+    internal static void WriteMap(string file, IReadOnlyList<IdMappingSpec> map)
     {
         StringBuilder text = new();
         foreach (IdMappingSpec range in map)

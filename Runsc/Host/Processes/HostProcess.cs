@@ -49,7 +49,16 @@ internal static unsafe partial class HostProcess
     /// Starts a program in new namespaces: the process's id, or −errno. The child inherits the descriptors that are not close-on-exec.
     /// A program that cannot be executed, and a namespace that cannot be joined, ends it with status 127.
     /// </summary>
-    public static int Start(int program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, int namespaces, IReadOnlyList<int>? joined = null)
+    /// <param name="program">The program's file.</param>
+    /// <param name="arguments">The first is its name.</param>
+    /// <param name="environment">All of it.</param>
+    /// <param name="namespaces">CLONE_NEW*.</param>
+    /// <param name="joined">Namespaces to join.</param>
+    /// <param name="gate">With a new user namespace: a pipe from which the child reads one byte, written when its ids are mapped. Whoever executes a program
+    /// before that loses all rights in the namespace. It then becomes user and group 0 of the namespace.</param>
+    /// <param name="gateWriter">The pipe's other end, of which the child keeps no copy.</param>
+    public static int Start(
+        int program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, int namespaces, IReadOnlyList<int>? joined = null, int gate = -1, int gateWriter = -1)
     {
         int count = joined?.Count ?? 0;
         int* spaces = stackalloc int[count + 1];
@@ -67,6 +76,18 @@ internal static unsafe partial class HostProcess
         long pid = RawClone(SysNo.clone, (ulong)(namespaces | SIGCHLD), 0, 0, 0, 0);
         if (pid == 0)
         {
+            if (gate >= 0)
+            {
+                _ = RawThree(SysNo.close, (ulong)(uint)gateWriter, 0, 0);
+                if (RawThree(SysNo.read, (ulong)(uint)gate, (ulong)empty, 1) != 1
+                    || RawThree(SysNo.setresgid, 0, 0, 0) < 0 || RawThree(SysNo.setresuid, 0, 0, 0) < 0)
+                {
+                    RawExit(SysNo.exit_group, 127);
+                }
+
+                *empty = 0;
+            }
+
             for (int i = 0; i < count; i++)
             {
                 if (RawThree(SysNo.setns, (ulong)(uint)spaces[i], 0, 0) < 0)

@@ -85,6 +85,13 @@ internal static unsafe partial class HostPacketSocket
     /// <summary>A socket connected to one at a path, close-on-exec; or −errno.</summary>
     public static int Connect(string path) => WithAddress(path, SOCK_SEQPACKET, (socket, address, length) => HostResult.Of(ConnectNative(socket, (byte*)address, length)));
 
+    /// <summary>As <see cref="Listen"/>, of streams: for other programs.</summary>
+    public static int ListenStream(string path) => WithAddress(path, SOCK_STREAM, (socket, address, length) =>
+    {
+        int result = HostResult.Of(BindNative(socket, (byte*)address, length));
+        return result < 0 ? result : HostResult.Of(ListenNative(socket, 64));
+    });
+
     /// <summary>As <see cref="Connect"/>, to a stream socket: those of other programs.</summary>
     public static int ConnectStream(string path) => WithAddress(path, SOCK_STREAM, (socket, address, length) => HostResult.Of(ConnectNative(socket, (byte*)address, length)));
 

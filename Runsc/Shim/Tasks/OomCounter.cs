@@ -1,0 +1,78 @@
+using System;
+using System.Globalization;
+using System.IO;
+
+namespace Runsc.Shim.Tasks;
+
+/// <summary>How often the kernel has killed a process of a control group because its memory was used up: memory.events (v2) or memory.oom_control (v1).</summary>
+internal sealed class OomCounter
+{
+    private string? _file;
+    private ulong _seen;
+
+    /// <summary>Finds the group of a process; without one nothing is ever seen.</summary>
+    public void Attach(int process)
+    {
+        try
+        {
+            _file = Find(File.ReadAllText($"/proc/{process}/cgroup"), "/sys/fs/cgroup");
+            _seen = Read();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            _file = null;
+        }
+    }
+
+    /// <summary>Has it happened since the last call?</summary>
+    public bool Check()
+    {
+        ulong now = Read(), before = _seen;
+        _seen = Math.Max(now, before);
+        return now > before;
+    }
+
+    /// <summary>The file that counts for a /proc/PID/cgroup; null for the root group.</summary>
+    internal static string? Find(string groups, string top)
+    {
+        foreach (string line in groups.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            string[] parts = line.Split(':', 3);
+            if (parts.Length != 3 || parts[2] == "/")
+            {
+                continue;
+            }
+
+            string? file =
+                parts[1].Length == 0 ? $"{top}{parts[2]}/memory.events"
+                : Array.IndexOf(parts[1].Split(','), "memory") >= 0 ? $"{top}/memory{parts[2]}/memory.oom_control"
+                : null;
+            if (file is not null && File.Exists(file))
+            {
+                return file;
+            }
+        }
+
+        return null;
+    }
+
+    private ulong Read()
+    {
+        try
+        {
+            foreach (string line in _file is null ? [] : File.ReadAllLines(_file))
+            {
+                if (line.StartsWith("oom_kill ", StringComparison.Ordinal) && ulong.TryParse(line.AsSpan(9), NumberStyles.None, CultureInfo.InvariantCulture, out ulong count))
+                {
+                    return count;
+                }
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // The group is gone: what was seen stays.
+        }
+
+        return 0;
+    }
+}
