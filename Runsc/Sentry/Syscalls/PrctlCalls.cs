@@ -86,7 +86,9 @@ internal static unsafe class PrctlCalls
             }
 
             case Prctl.PR_GET_SECCOMP:
-                return Linux.Misc.SECCOMP_MODE_DISABLED;
+                return task.SeccompMode;
+            case Prctl.PR_SET_SECCOMP:
+                return SeccompCalls.SetMode(task, a.A1, a.A2);
             case Prctl.PR_CAPBSET_READ:
                 return a.A1 > Capability.CAP_LAST_CAP ? -(long)Errno.EINVAL : (long)((credentials.Bounding >> (int)a.A1) & 1);
             case Prctl.PR_CAPBSET_DROP:

@@ -22,6 +22,7 @@ internal static class SyscallFamilies
         ProcessCalls.Register(b);
         ProcessIdCalls.Register(b);
         PrctlCalls.Register(b);
+        SeccompCalls.Register(b);
         SignalCalls.Register(b);
         FutexCalls.Register(b);
         CredentialCalls.Register(b);

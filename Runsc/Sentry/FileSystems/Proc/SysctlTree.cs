@@ -29,7 +29,7 @@ internal static class SysctlTree
                 .Add("threads-max", Fixed(SentryKernel.MaxTasks.ToString(CultureInfo.InvariantCulture)))
                 .Add("randomize_va_space", Fixed("2"))
                 .Add("core_pattern", Fixed("core"))
-                .Add("seccomp", new PseudoDirectory(super).Add("actions_avail", Fixed("")))
+                .Add("seccomp", new PseudoDirectory(super).Add("actions_avail", Fixed("kill_process kill_thread trap errno trace log allow")))
                 .Add("sem", Fixed("32000\t1024000000\t500\t32000"))
                 .Add("shmall", Fixed("18446744073692774399"))
                 .Add("shmmax", Fixed("18446744073692774399"))

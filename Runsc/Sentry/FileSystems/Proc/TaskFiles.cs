@@ -136,7 +136,7 @@ internal static class TaskFiles
         text.Append(
             CultureInfo.InvariantCulture,
             $"CoreDumping:\t0\nTHP_enabled:\t{(group.HugePagesDisabled ? 0 : 1)}\nThreads:\t{Math.Max(threads, 1)}\nSigQ:\t0/{group.Limit(Resource.RLIMIT_SIGPENDING)}\nSigPnd:\t{own:x16}\nShdPnd:\t{shared:x16}\nSigBlk:\t{task.SignalMask:x16}\nSigIgn:\t{ignored:x16}\nSigCgt:\t{caught:x16}\n"
-            + $"CapInh:\t{c.Inheritable:x16}\nCapPrm:\t{c.Permitted:x16}\nCapEff:\t{c.Effective:x16}\nCapBnd:\t{c.Bounding:x16}\nCapAmb:\t{c.Ambient:x16}\nNoNewPrivs:\t{(c.NoNewPrivileges ? 1 : 0)}\nSeccomp:\t0\nSeccomp_filters:\t0\n"
+            + $"CapInh:\t{c.Inheritable:x16}\nCapPrm:\t{c.Permitted:x16}\nCapEff:\t{c.Effective:x16}\nCapBnd:\t{c.Bounding:x16}\nCapAmb:\t{c.Ambient:x16}\nNoNewPrivs:\t{(c.NoNewPrivileges ? 1 : 0)}\nSeccomp:\t{task.SeccompMode}\nSeccomp_filters:\t{task.SeccompFilter?.Count ?? 0}\n"
             + $"Cpus_allowed:\t{task.Affinity & processors:x}\nCpus_allowed_list:\t{(task.Kernel.Processors > 1 ? $"0-{task.Kernel.Processors - 1}" : "0")}\nMems_allowed:\t1\nMems_allowed_list:\t0\n"
             + $"voluntary_ctxt_switches:\t{task.VoluntarySwitches}\nnonvoluntary_ctxt_switches:\t{task.InvoluntarySwitches}\n");
         return Errno.None;

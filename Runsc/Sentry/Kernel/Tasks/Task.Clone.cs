@@ -195,6 +195,8 @@ internal sealed partial class Task
             _childThreadIdAddress = arguments.Has(Sched.CLONE_CHILD_SETTID) ? arguments.ChildTidAddress : 0,
             ClearThreadId = arguments.Has(Sched.CLONE_CHILD_CLEARTID) ? arguments.ChildTidAddress : 0,
             _signalMask = _signalMask,
+            _seccompFilter = _seccompFilter,
+            _seccompStrict = _seccompStrict,
         };
 
         // A thread starts without a signal stack; a process, vfork's child too, has the parent's.

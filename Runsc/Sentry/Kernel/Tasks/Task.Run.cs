@@ -120,7 +120,12 @@ internal sealed partial class Task
         ref TrapFrame frame = ref Context.Frame;
         CurrentSystemCall = unchecked((int)frame.OrigRax);
         _skipResult = false;
-        long result = Kernel.SystemCall(this);
+        long result = 0;
+        if ((_seccompFilter is null && !_seccompStrict) || PassesSeccomp(out result))
+        {
+            result = Kernel.SystemCall(this);
+        }
+
         CurrentSystemCall = -1;
         if (_ending)
         {
