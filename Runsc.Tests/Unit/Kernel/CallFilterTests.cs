@@ -1,5 +1,4 @@
 using System;
-using Runsc.Host.Seccomp;
 using Runsc.Linux;
 using Runsc.Sentry.Kernel.Seccomp;
 using Xunit;

@@ -1,5 +1,5 @@
 using System;
-using Runsc.Host.Seccomp;
+using Runsc.Linux;
 
 namespace Runsc.Sentry.Kernel.Seccomp;
 
