@@ -21,7 +21,6 @@ int main(void)
     show("bad offset", preadv2(fd, &in, 1, -2, 0));
     int p[2];
     pipe(p);
-    show("pipe without waiting", preadv2(p[0], &in, 1, -1, RWF_NOWAIT));
     show("pipe with an offset", preadv2(p[0], &in, 1, 1, 0));
     return 0;
 }

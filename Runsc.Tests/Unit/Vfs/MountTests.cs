@@ -55,6 +55,62 @@ public sealed class MountTests : IDisposable
     }
 
     [Fact]
+    public void Move_TakesWhatIsBelowWithIt()
+    {
+        VfsMount mount = _tree.Mount("m");
+        _files.MakeDirectory("m/inner");
+        _tree.Mount("m/inner");
+        _files.Write("m/inner/x", "1");
+        _files.MakeDirectory("other");
+        VfsPath place = _tree.Place("other"), inside = _tree.Place("m/inner"), plain = _tree.Place("plain");
+        Assert.Equal(Errno.ELOOP, _tree.Mounts.Move(mount, inside));
+        Assert.Equal(Errno.ENOTDIR, _tree.Mounts.Move(mount, plain));
+        Assert.Equal(Errno.EINVAL, _tree.Mounts.Move(_tree.Mounts.Root, place));
+        Assert.Equal(Errno.None, _tree.Mounts.Move(mount, place));
+        place.DecRef();
+        inside.DecRef();
+        plain.DecRef();
+        Assert.Equal(Errno.None, _tree.Resolve("other/inner/x"));
+        Assert.Equal(["below"], _files.List("m"));
+        Assert.Equal(Errno.None, _files.Rename("m", "n"));
+        Assert.Equal(Errno.EBUSY, _files.RemoveDirectory("other"));
+    }
+
+    [Fact]
+    public void PivotRoot_PutsTheOldRootWhereItIsTold()
+    {
+        VfsMount mount = _tree.Mount("m");
+        _files.MakeDirectory("m/old");
+        VfsPath root = _tree.Mounts.GetRootPath(), newRoot = _tree.Place("m"), putOld = _tree.Place("m/old"), outside = _tree.Place("/");
+        VfsMount old = root.Mount;
+        Assert.Equal(Errno.EBUSY, _tree.Mounts.PivotRoot(root, newRoot, outside));
+        Assert.Equal(Errno.EINVAL, _tree.Mounts.PivotRoot(root, putOld, putOld));
+        Assert.Equal(Errno.None, _tree.Mounts.PivotRoot(root, newRoot, putOld));
+        Assert.Same(mount, _tree.Mounts.Root);
+        Assert.True(_tree.Mounts.TryGetMountAt(putOld, out VfsMount? there));
+        Assert.Same(old, there);
+        there!.DecRef();
+        Assert.Equal("/old/plain", Encoding.Latin1.GetString(PathOf(old, "plain")));
+        Assert.Equal(Errno.None, _tree.Mounts.Detach(old, lazy: true));
+        Assert.False(_tree.Mounts.TryGetMountAt(putOld, out _));
+        Assert.Single(_tree.Mounts.Snapshot());
+        root.DecRef();
+        newRoot.DecRef();
+        putOld.DecRef();
+        outside.DecRef();
+
+        byte[] PathOf(VfsMount within, string name)
+        {
+            Assert.Equal(Errno.None, PathWalker.LookupChild(within.Root, FileSystemFixture.Bytes(name), out Dentry? child));
+            VfsPath top = _tree.Mounts.GetRootPath();
+            byte[] path = _tree.Mounts.GetPath(new VfsPath(within, child!), top, out _)!;
+            top.DecRef();
+            child!.DecRef();
+            return path;
+        }
+    }
+
+    [Fact]
     public void Mounts_StackOnOnePoint()
     {
         _tree.Mount("m");

@@ -1,20 +1,7 @@
 using System.Collections.Generic;
-using System.Runtime.InteropServices;
 using Runsc.Linux;
 
 namespace Runsc.Host.Seccomp;
-
-/// <summary>struct sock_filter (linux/filter.h): one instruction of classic BPF.</summary>
-[StructLayout(LayoutKind.Sequential)]
-internal struct BpfInstruction
-{
-    public const int SizeInBytes = 8;
-
-    public ushort Code;
-    public byte IfTrue;
-    public byte IfFalse;
-    public uint Constant;
-}
 
 /// <summary>Compiles <see cref="SeccompRules"/> to classic BPF over struct seccomp_data {int nr; u32 arch; u64 ip; u64 args[6]}.</summary>
 internal static class SeccompProgram

@@ -43,11 +43,14 @@ internal sealed partial class MemoryManager
         }
     }
 
-    /// <summary>Brings in every page of a range, as far as it is mapped (MAP_POPULATE, mlock).</summary>
+    /// <summary>
+    /// Brings in every page of a range (MAP_POPULATE, mlock) up to the first that cannot be had: ENOMEM for a hole or when memory is out, EFAULT for what
+    /// a file does not have. Mappings without rights are left out.
+    /// </summary>
     public Errno Populate(ulong address, ulong length)
     {
-        ulong end = address + length;
-        for (ulong page = PageDown(address); page < end; page += PageSize)
+        ulong end = address + length, page = PageDown(address);
+        while (page < end)
         {
             lock (_mu)
             {
@@ -57,12 +60,20 @@ internal sealed partial class MemoryManager
                     return Errno.ENOMEM;
                 }
 
-                AccessType access = vma.Protection & AccessType.Write;
-                access = access != 0 && vma.IsPrivate ? AccessType.Write : vma.Protection & (AccessType.Read | AccessType.Execute);
-                if (_pages.Get(page) == 0 && access != 0 && FaultLocked(page, (access & AccessType.Write) != 0 ? AccessType.Write : AccessType.Read, out _) is FaultResult.OutOfMemory)
+                if (vma.Protection == AccessType.None)
                 {
-                    return Errno.ENOMEM;
+                    page = vma.End;
+                    continue;
                 }
+
+                bool write = (vma.Protection & AccessType.Write) != 0 && vma.IsPrivate;
+                FaultResult result = _pages.Get(page) != 0 ? FaultResult.Handled : FaultLocked(page, write ? AccessType.Write : AccessType.Read, out _);
+                if (result != FaultResult.Handled)
+                {
+                    return result == FaultResult.OutOfMemory ? Errno.ENOMEM : Errno.EFAULT;
+                }
+
+                page += PageSize;
             }
         }
 

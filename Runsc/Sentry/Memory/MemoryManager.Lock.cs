@@ -63,7 +63,7 @@ internal sealed partial class MemoryManager
             _vmas.Merge(start, end);
         }
 
-        return populate ? Populate(start, end - start) : Errno.None;
+        return populate && Populate(start, end - start) != Errno.None ? Errno.ENOMEM : Errno.None;
     }
 
     /// <summary>mlockall(2). ENOMEM beyond <paramref name="limit"/> bytes.</summary>

@@ -327,12 +327,18 @@ internal sealed partial class MemoryManager
     /// <summary>msync(2) with MS_SYNC: writes shared file mappings back. ENOMEM for holes, errors of the file.</summary>
     public Errno Msync(ulong address, ulong length, bool wait)
     {
-        ulong end = address + PageUp(length), at = address;
+        ulong size = PageUp(length);
+        if ((length != 0 && size == 0) || size > _limit || address > _limit - size)
+        {
+            return Errno.ENOMEM;
+        }
+
+        ulong end = address + size, at = address;
         Errno result = Errno.None;
         while (at < end)
         {
             IMappable? mappable;
-            ulong offset, size;
+            ulong offset, part;
             lock (_mu)
             {
                 int index = _vmas.IndexAfter(at);
@@ -350,13 +356,13 @@ internal sealed partial class MemoryManager
 
                 mappable = vma.Shared ? vma.Mappable : null;
                 offset = vma.OffsetOf(at);
-                size = Math.Min(vma.End, end) - at;
+                part = Math.Min(vma.End, end) - at;
                 mappable?.IncRef();
             }
 
             if (mappable is not null)
             {
-                Errno error = wait ? mappable.Sync(offset, size) : Errno.None;
+                Errno error = wait ? mappable.Sync(offset, part) : Errno.None;
                 mappable.DecRef();
                 if (error != Errno.None)
                 {
@@ -364,7 +370,7 @@ internal sealed partial class MemoryManager
                 }
             }
 
-            at += size;
+            at += part;
         }
 
         return result;

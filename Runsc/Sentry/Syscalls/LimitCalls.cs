@@ -87,6 +87,10 @@ internal static unsafe class LimitCalls
             {
                 target.Leader.Memory.StackLimit = wanted.Soft;
             }
+            else if (resource == Resource.RLIMIT_CPU)
+            {
+                target.ApplyProcessorLimit();
+            }
             else if (resource == Resource.RLIMIT_AS)
             {
                 target.Leader.Memory.AddressSpaceLimit = wanted.Soft;

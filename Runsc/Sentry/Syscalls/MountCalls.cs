@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Text;
 using Runsc.Linux;
 using Runsc.Sentry.Kernel;
@@ -17,6 +18,7 @@ internal static unsafe class MountCalls
     {
         b.Add(SysNo.mount, "mount", &DoMount, "str,path,str,hex,str");
         b.Add(SysNo.umount2, "umount2", &Unmount, "path,hex");
+        b.Add(SysNo.pivot_root, "pivot_root", &PivotRoot, "path,path");
     }
 
     private static Errno ReadText(Task task, ulong address, Span<byte> buffer, out ReadOnlySpan<byte> text)
@@ -49,7 +51,7 @@ internal static unsafe class MountCalls
         error = (flags & propagation) != 0 ? ((flags & (Linux.Mount.MS_SHARED | Linux.Mount.MS_UNBINDABLE)) != 0 ? Errno.EINVAL : Errno.None)
             : (flags & Linux.Mount.MS_REMOUNT) != 0 ? Remount(place, flags)
             : (flags & Linux.Mount.MS_BIND) != 0 ? Bind(task, a.A0, place, (flags & Linux.Mount.MS_REC) != 0)
-            : (flags & Linux.Mount.MS_MOVE) != 0 ? Errno.EINVAL
+            : (flags & Linux.Mount.MS_MOVE) != 0 ? Move(task, a.A0, place)
             : MountNew(task, a, flags, place);
         place.DecRef();
         return -(long)error;
@@ -64,6 +66,71 @@ internal static unsafe class MountCalls
 
         place.Mount.Flags = (place.Mount.Flags & ~FlagsOfMount) | (flags & FlagsOfMount);
         return Errno.None;
+    }
+
+    private static Errno Move(Task task, ulong sourceAddress, in VfsPath place)
+    {
+        Errno error = PathArgument.Resolve(task, Fcntl.AT_FDCWD, sourceAddress, follow: true, allowEmpty: false, out VfsPath source);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        error = source.Dentry == source.Mount.Root ? task.MountNamespace.Move(source.Mount, place) : Errno.EINVAL;
+        source.DecRef();
+        return error;
+    }
+
+    private static long PivotRoot(Task task, in SyscallArguments a)
+    {
+        if (!task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+        {
+            return -(long)Errno.EPERM;
+        }
+
+        Errno error = PathArgument.Resolve(task, Fcntl.AT_FDCWD, a.A0, follow: true, allowEmpty: false, out VfsPath newRoot);
+        if (error != Errno.None)
+        {
+            return -(long)error;
+        }
+
+        error = PathArgument.Resolve(task, Fcntl.AT_FDCWD, a.A1, follow: true, allowEmpty: false, out VfsPath putOld);
+        if (error == Errno.None)
+        {
+            VfsPath root = task.Fs.GetRoot();
+            error = !newRoot.Dentry.Inode!.IsDirectory || !putOld.Dentry.Inode!.IsDirectory ? Errno.ENOTDIR : task.MountNamespace.PivotRoot(root, newRoot, putOld);
+            if (error == Errno.None)
+            {
+                MoveProcesses(task, root, newRoot);
+            }
+
+            root.DecRef();
+            putOld.DecRef();
+        }
+
+        newRoot.DecRef();
+        return -(long)error;
+    }
+
+    private static void MoveProcesses(Task task, in VfsPath root, in VfsPath newRoot)
+    {
+        List<FsContext> contexts = [];
+        lock (task.Kernel.TaskLock)
+        {
+            foreach (Task other in task.Kernel.SnapshotTasksLocked())
+            {
+                if (!other.HasExited && other.Fs.TryIncRef())
+                {
+                    contexts.Add(other.Fs);
+                }
+            }
+        }
+
+        foreach (FsContext fs in contexts)
+        {
+            fs.ReplaceRoot(root, newRoot);
+            fs.DecRef();
+        }
     }
 
     private static Errno Bind(Task task, ulong sourceAddress, in VfsPath place, bool recursive)
@@ -139,6 +206,14 @@ internal static unsafe class MountCalls
         if (error != Errno.None)
         {
             return -(long)error;
+        }
+
+        // "." too is what is mounted on top of it.
+        while (task.MountNamespace.TryGetMountAt(place, out Vfs.Mount? over))
+        {
+            over!.Root.IncRef();
+            place.DecRef();
+            place = new VfsPath(over, over.Root);
         }
 
         Vfs.Mount mount = place.Mount;

@@ -501,15 +501,20 @@ internal static unsafe class ProcessCalls
             return -(long)Errno.EINVAL;
         }
 
+        // A directory of /proc is as good as a pidfd here, and only here.
         FileDescription? file = task.Files.Get(a.Int0);
-        if (file is not PidFd pidFd)
+        ThreadGroup? target = file switch
         {
-            file?.DecRef();
+            PidFd pidFd => pidFd.Process,
+            not null when file.Inode is TaskDirectory directory => directory.Process,
+            _ => null,
+        };
+        file?.DecRef();
+        if (target is null)
+        {
             return -(long)Errno.EBADF;
         }
 
-        ThreadGroup target = pidFd.Process;
-        file.DecRef();
         SignalInfo info = SignalCalls.FromUser(task, a.Int1, SignalInfo.SI_USER);
         if (a.A2 != 0)
         {

@@ -133,6 +133,33 @@ internal sealed class FsContext
         }
     }
 
+    /// <summary>pivot_root(2): whoever stands at the old root stands at the new one.</summary>
+    public void ReplaceRoot(in VfsPath old, in VfsPath now)
+    {
+        int replaced = 0;
+        lock (_mu)
+        {
+            if (_root == old)
+            {
+                now.IncRef();
+                _root = now;
+                replaced++;
+            }
+
+            if (_workingDirectory == old)
+            {
+                now.IncRef();
+                _workingDirectory = now;
+                replaced++;
+            }
+        }
+
+        for (; replaced > 0; replaced--)
+        {
+            old.DecRef();
+        }
+    }
+
     public bool IsShared => Volatile.Read(ref _references) > 1;
 
     public void IncRef() => Interlocked.Increment(ref _references);

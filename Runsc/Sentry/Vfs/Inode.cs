@@ -174,6 +174,9 @@ internal abstract class Inode(SuperBlock super)
         return false;
     }
 
+    /// <summary>As <see cref="CheckPermission(Credentials, int)"/>, where it matters who asks: a process looks at its own descriptors whoever owns it.</summary>
+    public virtual Errno CheckPermission(ICaller caller, int mask) => CheckPermission(caller.Credentials, mask);
+
     public void IncRef() => Interlocked.Increment(ref _references);
 
     /// <summary>Takes a reference unless the last one is gone already: for tables of inodes that hold none themselves.</summary>

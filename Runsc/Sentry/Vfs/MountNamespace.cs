@@ -7,7 +7,7 @@ namespace Runsc.Sentry.Vfs;
 
 /// <summary>The tree of mounts that some tasks see (mount_namespaces(7)). Linux: struct mnt_namespace.</summary>
 /// <remarks>One lock for the tree; a leaf but for reference counts.</remarks>
-internal sealed class MountNamespace
+internal sealed partial class MountNamespace
 {
     private static int s_nextId = 20;
 
@@ -98,16 +98,7 @@ internal sealed class MountNamespace
 
         lock (_mu)
         {
-            while (_attached.TryGetValue((place.Mount, place.Dentry), out Mount? over))
-            {
-                place = new VfsPath(over, over.Root);
-            }
-
-            mount.Parent = place.Mount;
-            mount.MountPoint = place.Dentry;
-            place.Dentry.IncRef();
-            Interlocked.Increment(ref place.Dentry.MountCount);
-            _attached[(place.Mount, place.Dentry)] = mount;
+            PlaceLocked(mount, TopLocked(place));
             _order.Add(mount);
             return Errno.None;
         }

@@ -233,7 +233,7 @@ internal ref struct PathWalker
                 return Errno.ENOTDIR;
             }
 
-            Errno error = directory.CheckPermission(_caller.Credentials, Permissions.Execute);
+            Errno error = directory.CheckPermission(_caller, Permissions.Execute);
             if (error != Errno.None)
             {
                 return error;

@@ -116,7 +116,7 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
                 mask |= Permissions.Write;
             }
 
-            Errno denied = inode.CheckPermission(caller.Credentials, mask);
+            Errno denied = inode.CheckPermission(caller, mask);
             if (denied != Errno.None)
             {
                 return denied;

@@ -26,6 +26,9 @@ internal sealed class FdDirectory : PseudoDirectory
 
     protected override (uint Uid, uint Gid) Owner => TaskFile.OwnerOf(_task);
 
+    public override Errno CheckPermission(ICaller caller, int mask) =>
+        FdNumbers.IsOwn(caller, _task) ? Errno.None : CheckPermission(caller.Credentials, mask);
+
     protected override Errno LookupDynamic(ReadOnlySpan<byte> name, out Inode? child)
     {
         child = null;
@@ -59,6 +62,9 @@ internal sealed class FdInfoDirectory : PseudoDirectory
     public override bool CachesChildren => false;
 
     protected override (uint Uid, uint Gid) Owner => TaskFile.OwnerOf(_task);
+
+    public override Errno CheckPermission(ICaller caller, int mask) =>
+        FdNumbers.IsOwn(caller, _task) ? Errno.None : CheckPermission(caller.Credentials, mask);
 
     protected override Errno LookupDynamic(ReadOnlySpan<byte> name, out Inode? child)
     {
@@ -105,6 +111,8 @@ internal static class FdNumbers
         file?.DecRef();
         return file is null ? Errno.ENOENT : Errno.None;
     }
+
+    public static bool IsOwn(ICaller caller, Task task) => caller is Task self && self.ThreadGroup == task.ThreadGroup;
 
     public static bool TryParse(ReadOnlySpan<byte> name, out int fd)
     {

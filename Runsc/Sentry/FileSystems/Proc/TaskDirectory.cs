@@ -73,6 +73,9 @@ internal sealed class TaskDirectory : PseudoDirectory
 
     public override bool CachesChildren => false;
 
+    /// <summary>The process of /proc/PID, whose descriptor pidfd_send_signal(2) takes too; null for a thread's directory.</summary>
+    public ThreadGroup? Process => _isProcess ? _task.ThreadGroup : null;
+
     protected override (uint Uid, uint Gid) Owner => TaskFile.OwnerOf(_task);
 
     protected override ulong LinkCount => 7;

@@ -9,14 +9,43 @@ namespace Runsc.Sentry.Kernel.Tasks;
 /// <summary>The interval timers (setitimer(2)) and POSIX timers (timer_create(2)) of a process. Guarded by the kernel's task lock.</summary>
 internal sealed class ProcessTimers(ThreadGroup group)
 {
+    // Seconds that fit in nanoseconds.
+    private const ulong MaxSeconds = 9_000_000_000;
+
     private readonly IntervalTimer[] _intervals =
         [new(group, Signal.SIGALRM, ProcessClock.Realtime), new(group, Signal.SIGVTALRM, ProcessClock.User), new(group, Signal.SIGPROF, ProcessClock.Processor)];
 
     private readonly SortedList<int, PosixTimer> _posix = [];
+
+    // RLIMIT_CPU: made when there is such a limit.
+    private Countdown? _processorLimit;
     private int _nextId;
 
     /// <summary>ITIMER_REAL, ITIMER_VIRTUAL or ITIMER_PROF.</summary>
     public IntervalTimer Interval(int which) => _intervals[which];
+
+    /// <summary>
+    /// Lock held: task lock. RLIMIT_CPU was set or inherited: beyond the soft limit SIGXCPU comes every second, at the hard limit SIGKILL (getrlimit(2)).
+    /// </summary>
+    public void SetProcessorLimitLocked(ulong softSeconds)
+    {
+        if (softSeconds == Resource.RLIM_INFINITY)
+        {
+            _processorLimit?.ArmLocked(-1, 0);
+            return;
+        }
+
+        _processorLimit ??= new Countdown(group, ProcessClock.Processor, ProcessorLimitReachedLocked);
+        _processorLimit.ArmLocked((long)Math.Min(softSeconds, MaxSeconds) * ClockMath.Second, 0);
+    }
+
+    private void ProcessorLimitReachedLocked(Countdown limit, long count)
+    {
+        long now = limit.NowLocked();
+        bool isHard = (ulong)(now / ClockMath.Second) >= group.Limits.Get(Resource.RLIMIT_CPU).Hard;
+        _ = group.SendLocked(SignalInfo.Kernel(isHard ? Signal.SIGKILL : Signal.SIGXCPU), null);
+        limit.ArmLocked(now + ClockMath.Second, 0);
+    }
 
     /// <summary>Lock held: task lock. A new timer, disarmed.</summary>
     public PosixTimer AddLocked(int clock, int notify, int signal, ulong value, Task? target)
@@ -58,6 +87,8 @@ internal sealed class ProcessTimers(ThreadGroup group)
         {
             timer.SetLocked(0, 0);
         }
+
+        _processorLimit?.ArmLocked(-1, 0);
     }
 
     /// <summary>Lock held: task lock. The signal of a POSIX timer is being delivered: it carries the overruns until now.</summary>

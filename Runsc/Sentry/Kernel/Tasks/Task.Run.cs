@@ -36,6 +36,11 @@ internal sealed partial class Task
     public void Start()
     {
         Interlocked.Increment(ref Kernel.LiveTasks);
+        if (ThreadGroup.Limit(Resource.RLIMIT_CPU) != Resource.RLIM_INFINITY && ThreadGroup.Leader == this)
+        {
+            ThreadGroup.ApplyProcessorLimit();
+        }
+
         new Thread(RunToEnd, StackSize) { IsBackground = true, Name = "task" }.Start();
     }
 

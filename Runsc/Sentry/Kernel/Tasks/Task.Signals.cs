@@ -173,6 +173,9 @@ internal sealed partial class Task
     /// <summary>Lock held: task lock. Is the signal blocked, now or once sigtimedwait is over? Then it is kept even if it would be ignored.</summary>
     internal bool BlocksLocked(int signal) => ((_signalMask | _realMask) & SignalQueue.Bit(signal)) != 0;
 
+    /// <summary>Lock held: task lock. Has sigtimedwait(2) taken the signal out of the mask to get it?</summary>
+    internal bool AwaitsLocked(int signal) => (_realMask & SignalQueue.Bit(signal)) != 0;
+
     /// <summary>Sends a signal to this task (tkill(2)). EAGAIN when a real-time queue is full. Any thread, without the task lock.</summary>
     public Errno SendSignal(in SignalInfo info)
     {

@@ -78,7 +78,7 @@ internal sealed partial class ThreadGroup
 
         ulong handler = Actions[signal].Handler;
         bool fatal = signal == Signal.SIGKILL
-            || (handler == SignalAction.SIG_DFL && SignalActions.Default(signal) == DefaultAction.Terminate && !IsProtected);
+            || (handler == SignalAction.SIG_DFL && SignalActions.Default(signal) == DefaultAction.Terminate && !IsProtected && !taker.AwaitsLocked(signal));
         if (fatal)
         {
             // Nothing can save the process: all threads are told at once, as in Linux's complete_signal.

@@ -157,6 +157,19 @@ internal sealed partial class ThreadGroup(SentryKernel kernel)
 
     private ProcessTimers? _timers;
 
+    /// <summary>RLIMIT_CPU was set, or inherited by a new process. Takes the task lock.</summary>
+    internal void ApplyProcessorLimit()
+    {
+        lock (Kernel.TaskLock)
+        {
+            ulong soft = Limit(Resource.RLIMIT_CPU);
+            if (soft != Resource.RLIM_INFINITY || _timers is not null)
+            {
+                TimersLocked.SetProcessorLimitLocked(soft);
+            }
+        }
+    }
+
     /// <summary>execve. Takes the task lock.</summary>
     internal void DeletePosixTimers()
     {
