@@ -19,6 +19,7 @@ public sealed class ContainerdFixture : IDisposable
 
     private static readonly string[] s_applets = ["sh", "echo", "cat", "sleep", "true", "id", "stty", "head", "uname", "kill", "seq"];
 
+    private readonly System.Threading.Lock _logMu = new();
     private readonly string _top = Directory.CreateTempSubdirectory("runsc-containerd-").FullName;
     private Process? _daemon;
 
@@ -123,9 +124,9 @@ public sealed class ContainerdFixture : IDisposable
         Directory.Delete(_top, recursive: true);
     }
 
-    private static void Write(StreamWriter log, string? line)
+    private void Write(StreamWriter log, string? line)
     {
-        lock (log)
+        lock (_logMu)
         {
             log.WriteLine(line);
         }

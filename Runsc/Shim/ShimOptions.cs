@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json.Serialization;
 using Runsc.Common;
 using Runsc.Config;
+using Runsc.Shim.Tasks;
 using Runsc.Shim.Wire;
 using Tomlyn;
 using Tomlyn.Model;

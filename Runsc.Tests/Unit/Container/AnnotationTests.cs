@@ -48,13 +48,13 @@ public sealed class AnnotationTests
     [Fact]
     public void Namespaces_OfTheHost_AreNewButForTheNetwork()
     {
-        NamespacePlan plan = NamespacePlan.For(null, hostNetwork: false);
+        NamespacePlan plan = NamespacePlan.For(null, hostNetwork: false, rootless: false);
         Assert.NotEqual(0, plan.Sentry & HostProcess.CLONE_NEWNET);
         Assert.NotEqual(0, plan.Sentry & HostProcess.CLONE_NEWPID);
-        Assert.Equal(0, NamespacePlan.For(null, hostNetwork: true).Sentry & HostProcess.CLONE_NEWNET);
+        Assert.Equal(0, NamespacePlan.For(null, hostNetwork: true, rootless: false).Sentry & HostProcess.CLONE_NEWNET);
 
         LinuxSpec named = new() { Namespaces = [new NamespaceSpec { Type = "network", Path = "/proc/self/ns/net" }, new NamespaceSpec { Type = "pid", Path = "/proc/1/ns/pid" }] };
-        plan = NamespacePlan.For(named, hostNetwork: false);
+        plan = NamespacePlan.For(named, hostNetwork: false, rootless: false);
         Assert.Equal(0, plan.Sentry & HostProcess.CLONE_NEWNET);
         Assert.NotEqual(0, plan.Sentry & HostProcess.CLONE_NEWPID);
         Assert.NotEqual(0, plan.Gofer & HostProcess.CLONE_NEWNET);

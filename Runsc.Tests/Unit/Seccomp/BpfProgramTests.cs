@@ -1,4 +1,3 @@
-using Runsc.Host.Seccomp;
 using Runsc.Linux;
 using Runsc.Sentry.Kernel.Seccomp;
 using Xunit;

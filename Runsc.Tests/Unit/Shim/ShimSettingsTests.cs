@@ -139,8 +139,8 @@ public sealed class ShimSettingsTests
     {
         string file = Path.GetTempFileName();
         File.WriteAllText(file, "{\"level\":\"error\",\"msg\":\"one\"}\nnoise\n{\"level\":\"warning\",\"msg\":\"w\"}\n{\"level\":\"error\",\"msg\":\"two\"}\n");
-        Assert.Equal("two", Runtime.LastError(file));
+        Assert.Equal("two", Runsc.Shim.Runtime.LastError(file));
         File.Delete(file);
-        Assert.Null(Runtime.LastError(file));
+        Assert.Null(Runsc.Shim.Runtime.LastError(file));
     }
 }

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Runtime.InteropServices;
 using Runsc.Linux;
+using Runsc.Sentry.FileSystems.Proc;
 using Runsc.Sentry.Kernel.Ipc;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;

@@ -2,7 +2,7 @@ using System.Collections.Generic;
 using System.Text.Json.Serialization;
 using Runsc.Shim.Wire;
 
-namespace Runsc.Shim;
+namespace Runsc.Shim.Tasks;
 
 /// <summary>What `events --stats` prints, as far as containerd wants it; times in nanoseconds.</summary>
 internal sealed class RuntimeStats

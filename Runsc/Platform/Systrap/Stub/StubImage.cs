@@ -1,7 +1,6 @@
 using System;
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using Runsc.Host.Seccomp;
 using Runsc.Host.Syscalls;
 using Runsc.Linux;
 

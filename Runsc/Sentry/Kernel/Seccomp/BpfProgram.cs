@@ -1,6 +1,5 @@
 using System;
 using System.Runtime.InteropServices;
-using Runsc.Host.Seccomp;
 using Runsc.Linux;
 using Runsc.Sentry.Mapping;
 
