@@ -2,8 +2,7 @@ using System;
 using System.Diagnostics;
 using Runsc.Platform;
 using Runsc.Platform.Kvm;
-using Runsc.Platform.Kvm.Paging;
-using Runsc.Tests.Kvm;
+using Runsc.Tests.Platforms;
 
 namespace Runsc.Tests.Benchmarks;
 
@@ -15,9 +14,9 @@ internal static class PlatformBenchmark
 
     private const int MadvPopulateWrite = 23;
 
-    public static unsafe void Run(int scale)
+    public static unsafe void Run(bool kvm, int scale)
     {
-        using var machine = new GuestMachine();
+        using var machine = new GuestMachine(kvm);
         Console.WriteLine(machine.Platform.Description);
 
         // syscall ; jmp back        at 0x10: movb $1, (%rdi) ; add $4096, %rdi ; jmp back
@@ -100,7 +99,7 @@ internal static class PlatformBenchmark
         });
         Measure("create and dispose a space with 3 pages", 200 * scale, _ =>
         {
-            using var space = (KvmAddressSpace)machine.Platform.CreateAddressSpace();
+            using IAddressSpace space = machine.Platform.CreateAddressSpace();
             space.Map(GuestTask.Code, task.DataOffset - 4096, 4096, AccessType.Read | AccessType.Execute);
             space.Map(GuestTask.Data, task.DataOffset, 4096, ReadWrite);
             space.Map(Target, frames, 4096, ReadWrite);

@@ -14,23 +14,7 @@ public sealed class KvmFactAttribute : FactAttribute
     /// <summary>Why there is no KVM; null if there is.</summary>
     internal static string? Missing { get; } = FindMissing();
 
-    private bool _needsRealProcessor;
-
     public KvmFactAttribute() => Skip = Missing;
-
-    /// <summary>The test needs what QEMU's emulated processor leaves out: #AC, #XM.</summary>
-    public bool NeedsRealProcessor
-    {
-        get => _needsRealProcessor;
-        set
-        {
-            _needsRealProcessor = value;
-            if (value && IsEmulated())
-            {
-                Skip ??= "the emulated processor does not raise this exception";
-            }
-        }
-    }
 
     /// <summary>CPUID 0x40000000 says TCGTCGTCGTCG.</summary>
     internal static bool IsEmulated()

@@ -175,7 +175,8 @@ public sealed class SeccompProgramTests
 
     private static uint Decide(BpfInstruction[] program, int number, params ulong[] arguments) => Run(program, number, SeccompProgram.AuditArchX64, arguments);
 
-    private static uint Run(BpfInstruction[] program, int number, uint architecture, IReadOnlyList<ulong> arguments)
+    /// <summary>What a program says about a call made before the instruction at an address.</summary>
+    internal static uint Run(BpfInstruction[] program, int number, uint architecture, IReadOnlyList<ulong> arguments, ulong instructionPointer = 0)
     {
         uint accumulator = 0;
         for (int at = 0; ;)
@@ -209,7 +210,7 @@ public sealed class SeccompProgramTests
         {
             if (offset < 16)
             {
-                return offset switch { 0 => (uint)number, 4 => architecture, _ => 0 };
+                return offset switch { 0 => unchecked((uint)number), 4 => architecture, 8 => unchecked((uint)instructionPointer), _ => (uint)(instructionPointer >> 32) };
             }
 
             int index = (int)(offset - 16) / 8;

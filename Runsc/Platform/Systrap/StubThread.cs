@@ -11,9 +11,6 @@ namespace Runsc.Platform.Systrap;
 /// </summary>
 internal sealed unsafe class StubThread
 {
-    /// <summary>How long an interrupted thread may take to come out of the application, in steps of waiting.</summary>
-    private const int WaitStep = 2000, MaxWaits = 15;
-
     private readonly SystrapPlatform _platform;
     private readonly byte* _header;
 
@@ -122,12 +119,13 @@ internal sealed unsafe class StubThread
 
         ref int sleeps = ref *(int*)(_header + StubLayout.SentrySleeps);
         Interlocked.Exchange(ref sleeps, 1);
-        int interrupted = 0;
+        int step = Math.Clamp(_platform.Patience / 4, 1, 2000);
+        int waited = 0;
         int state;
         while ((state = Volatile.Read(ref State)) == StubLayout.Running && !Process.IsDead)
         {
-            int result = SystrapCalls.Wait((int*)_header, StubLayout.Running, WaitStep);
-            if (result == -(int)Linux.Errno.ETIMEDOUT && context is { IsInterrupted: true } && ++interrupted > MaxWaits)
+            int result = SystrapCalls.Wait((int*)_header, StubLayout.Running, step);
+            if (result == -(int)Linux.Errno.ETIMEDOUT && context is { IsInterrupted: true } && (waited += step) > _platform.Patience)
             {
                 // It does not answer a signal that only the application itself can have blocked.
                 return false;

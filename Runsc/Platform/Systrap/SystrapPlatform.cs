@@ -76,6 +76,32 @@ internal sealed unsafe class SystrapPlatform : IPlatform
     /// <summary>Rounds that the Sentry looks for a trap before it sleeps.</summary>
     internal int SentrySpin { get; private set; } = 100;
 
+    /// <summary>Milliseconds that an interrupted thread may take to come out of the application, on a machine under load, before its process is killed.</summary>
+    internal int Patience { get; set; } = 30_000;
+
+    /// <summary>Parts of the control file that were ever used, and how many are now; for tests.</summary>
+    internal int PartCount
+    {
+        get
+        {
+            lock (_mu)
+            {
+                return _parts.Count;
+            }
+        }
+    }
+
+    internal int ProcessCount
+    {
+        get
+        {
+            lock (_mu)
+            {
+                return _parts.Count - _freeParts.Count;
+            }
+        }
+    }
+
     /// <summary>Where in a slot the kernel puts the frame and the XSAVE area of every trap: 0 until it is known.</summary>
     internal int FrameOffset { get; private set; }
 
@@ -208,7 +234,7 @@ internal sealed unsafe class SystrapPlatform : IPlatform
             throw new PlatformException("systrap: no stub process can be made (clone or pidfd_open was refused)");
         }
 
-        StubThread thread = space.TakeThread() ?? throw new PlatformException("systrap: the stub process does not run (seccomp or sigaltstack was refused)");
+        StubThread thread = space.TakeThread() ?? throw new PlatformException("systrap: the stub process does not run (seccomp or syscall user dispatch, of Linux 5.11, was refused)");
         ulong frameOffset = thread.ReportedFrame - thread.StackBase;
         Expect(frameOffset is > 0 and < StubLayout.Header - SignalFrame.SizeInBytes, "a signal frame is not in its slot");
         FrameOffset = (int)frameOffset;

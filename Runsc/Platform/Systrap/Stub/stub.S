@@ -289,6 +289,15 @@ guest:
         syscall
         test    %eax, %eax
         jnz     die
+        mov     $157, %eax                      # prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, …): all calls from outside of this page
+        mov     $59, %edi
+        mov     $1, %esi
+        movabs  $CODE, %rdx
+        mov     $CODE_SIZE, %r10d
+        xor     %r8d, %r8d
+        syscall
+        test    %eax, %eax
+        jnz     die
         mov     $317, %eax                      # seccomp(SECCOMP_SET_MODE_FILTER, SPEC_ALLOW, …)
         mov     $1, %edi
         mov     $4, %esi

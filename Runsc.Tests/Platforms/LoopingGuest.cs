@@ -3,7 +3,7 @@ using System.Threading;
 using Runsc.Platform;
 using Xunit;
 
-namespace Runsc.Tests.Kvm;
+namespace Runsc.Tests.Platforms;
 
 /// <summary>
 /// A thread that runs a guest loop: load a word, store it to the data page, count. Faults are given to <see cref="FaultIn"/>, at a gate that the

@@ -1,13 +1,13 @@
 using System;
 using Runsc.Platform;
+using Runsc.Tests.Kvm;
 using Xunit;
 
-namespace Runsc.Tests.Kvm;
+namespace Runsc.Tests.Platforms;
 
-[Collection("kvm")]
-public sealed class ExceptionTests
+public abstract class ExceptionTests : PlatformTests
 {
-    [KvmFact]
+    [EachPlatform]
     public void Exceptions_OfEachInstruction_HaveTheirVector()
     {
         Expect([0x0f, 0x0b], TrapVector.InvalidOpcode, 0); // ud2
@@ -19,7 +19,7 @@ public sealed class ExceptionTests
         Expect([0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x8b, 0x00], TrapVector.GeneralProtection, 10); // mov from a non-canonical address
     }
 
-    [KvmFact(NeedsRealProcessor = true)]
+    [EachPlatform(NeedsRealProcessor = true)]
     public void UnmaskedFloatingPointExceptions_AreReported()
     {
         // pushq $0 ; ldmxcsr (%rsp) ; mov $1.0f, %eax ; movd %eax, %xmm2 ; xorps %xmm1, %xmm1 ; divss %xmm1, %xmm2
@@ -31,10 +31,10 @@ public sealed class ExceptionTests
         Expect([0x6a, 0x00, 0xd9, 0x2c, 0x24, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9, 0x9b], TrapVector.X87, 11);
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void TrapFlag_AfterOneInstruction_IsDebugException()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, [0x90, 0x90, 0x0f, 0x05]);
         task.Frame.Rflags = 0x302;
         task.ExpectException(TrapVector.Debug, GuestTask.Code + 1);
@@ -44,11 +44,11 @@ public sealed class ExceptionTests
         task.ExpectSystemCall();
     }
 
-    [KvmFact(NeedsRealProcessor = true)]
+    [EachPlatform(NeedsRealProcessor = true)]
     public void AlignmentCheck_MisalignedLoad_IsReported()
     {
         // mov 1(%rsp), %eax
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, [0x8b, 0x44, 0x24, 0x01, 0x0f, 0x05]);
         task.ExpectSystemCall();
         task.Start();
@@ -56,12 +56,12 @@ public sealed class ExceptionTests
         task.ExpectException(TrapVector.AlignmentCheck, GuestTask.Code);
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void SoftwareInterrupts_AreExceptionsOfTheTask()
     {
         foreach (byte[] code in new byte[][] { [0xcd, 0x80], [0xcd, 0x20], [0xcd, 0x0e], [0x0f, 0x34] })
         {
-            using var machine = new GuestMachine();
+            using var machine = NewMachine();
             using var task = new GuestTask(machine, code);
             TrapInfo trap = task.Run();
             Assert.True(trap.Kind == TrapKind.Exception && trap.Vector is TrapVector.GeneralProtection or TrapVector.InvalidOpcode, task.Describe(trap));
@@ -70,10 +70,10 @@ public sealed class ExceptionTests
         }
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void BadRip_IsATrapOfTheTask()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, [0x0f, 0x05]);
         foreach (ulong rip in new ulong[] { 0x8000_0000_0000, 0x1234_5678_9abc_def0, 0xffff_7fff_ffff_ffff })
         {
@@ -91,7 +91,7 @@ public sealed class ExceptionTests
         task.ExpectSystemCall();
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void KernelAddresses_AreNotReachable()
     {
         // mov (%rdi), %rax ; syscall      at 0
@@ -101,7 +101,7 @@ public sealed class ExceptionTests
         new byte[] { 0x48, 0x8b, 0x07, 0x0f, 0x05 }.CopyTo(code, 0);
         new byte[] { 0x48, 0x89, 0x07, 0x0f, 0x05 }.CopyTo(code, 0x10);
         new byte[] { 0xff, 0xe7 }.CopyTo(code, 0x20);
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, code);
         foreach (ulong address in new ulong[] { 0xffff_ffff_8000_4000, 0xffff_ffff_8000_5000, 0xffff_ffff_8001_0000, 0xffff_8000_0000_0000, 0xffff_8880_0000_0000 })
         {
@@ -116,7 +116,7 @@ public sealed class ExceptionTests
         }
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void Compatibility32_JumpToSelector_HarmsNobody()
     {
         // push $0x23 ; push $code+0x10 ; lretq          32-bit code at 0x10: int $0x80, and at 0x20: syscall
@@ -126,7 +126,7 @@ public sealed class ExceptionTests
         new byte[] { 0xcd, 0x80 }.CopyTo(code, 0x10);
         new byte[] { 0x0f, 0x05, 0x0f, 0x0b }.CopyTo(code, 0x20);
         new byte[] { 0x0f, 0x05 }.CopyTo(code, 0x30);
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, code);
         for (int i = 0; i < 2; i++)
         {
@@ -144,9 +144,9 @@ public sealed class ExceptionTests
         }
     }
 
-    private static void Expect(byte[] code, int vector, ulong ripOffset)
+    private void Expect(byte[] code, int vector, ulong ripOffset)
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, code);
         task.ExpectException(vector, GuestTask.Code + ripOffset);
     }

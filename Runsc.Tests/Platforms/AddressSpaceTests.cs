@@ -1,12 +1,10 @@
 using System;
 using Runsc.Platform;
-using Runsc.Platform.Kvm.Paging;
 using Xunit;
 
-namespace Runsc.Tests.Kvm;
+namespace Runsc.Tests.Platforms;
 
-[Collection("kvm")]
-public sealed class AddressSpaceTests
+public abstract class AddressSpaceTests : PlatformTests
 {
     private const AccessType ReadWrite = AccessType.Read | AccessType.Write;
     private const ulong Target = 0x7000_0000;
@@ -14,10 +12,10 @@ public sealed class AddressSpaceTests
     /// <summary>At 0: mov (%rdi),%rax ; syscall. At 0x10: mov %rsi,(%rdi) ; syscall. At 0x20: jmp *%rdi.</summary>
     private static readonly byte[] s_access = BuildAccess();
 
-    [KvmFact]
+    [EachPlatform]
     public void Fault_OfEachKind_ReportsAddressAccessAndCode()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_access);
         ExpectFault(task, 0, Target + 0x123, AccessType.Read, 4);
         ExpectFault(task, 0x10, Target + 0x123, AccessType.Write, 6);
@@ -28,10 +26,10 @@ public sealed class AddressSpaceTests
         Assert.Equal(0u, Load(task, Target + 8));
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void Map_ThenUnmap_IsSeenAtOnce()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_access);
         ulong first = machine.Allocate(1);
         ulong second = machine.Allocate(1);
@@ -48,10 +46,10 @@ public sealed class AddressSpaceTests
         }
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void Map_FewerRights_TakesThemAway()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_access);
         ulong page = machine.Allocate(1);
         new byte[] { 0x0f, 0x05 }.CopyTo(machine.Bytes(page, 2));
@@ -69,11 +67,11 @@ public sealed class AddressSpaceTests
         Assert.Equal(7u, machine.Word(page + 8));
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void MakeReadOnly_OfManyPages_StopsWritesOnly()
     {
         const int Pages = 700;
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_access);
         ulong frames = machine.Allocate(Pages);
 
@@ -99,10 +97,10 @@ public sealed class AddressSpaceTests
         task.Frame.Rsp = GuestTask.Stack + 8;
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void UnmapAll_LeavesNothingAndCanBeUsedAgain()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_access);
         ulong page = machine.Allocate(1);
         task.Space.Map(Target, page, 4096, ReadWrite);
@@ -118,10 +116,10 @@ public sealed class AddressSpaceTests
         }
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void Map_TopAndBottomOfUserSpace_Work()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_access);
         ulong page = machine.Allocate(1);
         machine.Word(page) = 9;
@@ -139,10 +137,10 @@ public sealed class AddressSpaceTests
         Assert.Throws<ArgumentOutOfRangeException>(() => task.Space.Unmap(0xffff_ffff_ffff_f000, 8192));
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void Spaces_WithTheSameAddresses_AreSeparate()
     {
-        using var machine = new GuestMachine(vcpuLimit: 1);
+        using var machine = NewMachine(vcpuLimit: 1);
         using var first = new GuestTask(machine, s_access);
         using var second = new GuestTask(machine, s_access);
         ulong[] pages = [machine.Allocate(1), machine.Allocate(1)];
@@ -157,10 +155,10 @@ public sealed class AddressSpaceTests
         }
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void Remap_WhileAnotherThreadRuns_IsSeenByItsNextLoad()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var runner = new LoopingGuest(machine, Target);
         ulong[] frames = [machine.Allocate(1), machine.Allocate(1)];
         machine.Word(frames[0]) = 0x100;
@@ -178,10 +176,10 @@ public sealed class AddressSpaceTests
         runner.Stop();
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void UnmapAndUnmapAll_WhileAnotherThreadRuns_StopItsLoads()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var runner = new LoopingGuest(machine, Target);
         ulong frame = machine.Allocate(1);
         runner.FaultIn = space => space.Map(Target, frame, 4096, AccessType.Read);
@@ -212,48 +210,14 @@ public sealed class AddressSpaceTests
         Assert.NotEqual(0xbadu, runner.LastValue);
     }
 
-    [KvmFact]
-    public void CreateAndDispose_ThousandsOfSpaces_ReusesTables()
-    {
-        using var machine = new GuestMachine();
-        using var task = new GuestTask(machine, s_access);
-        ulong page = machine.Allocate(1);
-        machine.Word(page) = 3;
-        TableArena arena = machine.Platform.Tables;
-        int slots = 0;
-        for (int i = 0; i < 12_000; i++)
-        {
-            using var space = (KvmAddressSpace)machine.Platform.CreateAddressSpace();
-            space.Map(GuestTask.Code, task.DataOffset - 4096, 4096, AccessType.Read | AccessType.Execute);
-            space.Map(Target, page, 4096, AccessType.Read);
-            if (i % 100 == 0)
-            {
-                task.Start();
-                task.Frame.Rdi = Target;
-                task.Context.Switch(space, out TrapInfo trap);
-                Assert.True(trap.Kind == TrapKind.SystemCall && task.Frame.Rax == 3, task.Describe(trap));
-            }
-
-            if (i == 6_000)
-            {
-                slots = arena.SlotCount;
-            }
-        }
-
-        // 12,000 spaces take 12 slots if none is ever used again.
-        Assert.True(arena.SlotCount <= Math.Max(slots, 6), $"{arena.SlotCount} slots of table memory");
-        task.Space.Map(Target, page, 4096, AccessType.Read);
-        Assert.Equal(3u, Load(task, Target));
-    }
-
-    [KvmFact]
+    [EachPlatform]
     public void RandomEdits_AgreeWithAModel()
     {
         const int Seed = 20260101;
         const int Pages = 1400;
         const ulong Base = (1UL << 30) - (700 * 4096);
         var random = new Random(Seed);
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_access);
         const int Frames = 64;
         ulong frames = machine.Allocate(Frames);
@@ -306,37 +270,6 @@ public sealed class AddressSpaceTests
             }
         }
     }
-
-    [Fact]
-    public void InvalidationList_TouchingPages_Merge()
-    {
-        InvalidationList list = default;
-        foreach (ulong page in new ulong[] { 0x3000, 0x4000, 0x5000, 0x2000, 0x4000, 0x9000, 0x8000 })
-        {
-            Assert.True(list.TryAdd(page));
-        }
-
-        Assert.Equal(2, list.Count);
-        Assert.Equal((0x2000UL, 0x6000UL), (list[0].Start, list[0].End));
-        Assert.Equal((0x8000UL, 0xa000UL), (list[1].Start, list[1].End));
-        for (ulong i = 0; i < InvalidationList.Capacity - 2; i++)
-        {
-            Assert.True(list.TryAdd(0x10_0000 + (i * 0x2000)));
-        }
-
-        Assert.False(list.TryAdd(0x90_0000));
-    }
-
-    [Theory]
-    [InlineData(0x1067UL, 0x0UL, true)]
-    [InlineData(0x0UL, 0x1067UL, false)]
-    [InlineData(0x1067UL, 0x2067UL, true)]
-    [InlineData(0x1067UL, 0x1065UL, true)]
-    [InlineData(0x1065UL, 0x1067UL, false)]
-    [InlineData(0x1067UL, 0x8000_0000_0000_1067UL, true)]
-    [InlineData(0x8000_0000_0000_1067UL, 0x1067UL, false)]
-    public void NeedsInvalidation_OnlyForWhatIsLost(ulong old, ulong updated, bool expected) =>
-        Assert.Equal(expected, PageEntry.NeedsInvalidation(old, updated));
 
     private static void CheckPage(GuestTask task, ulong address, (int Frame, bool Writable)? expected, string where)
     {

@@ -3,18 +3,17 @@ using System.Threading;
 using Runsc.Platform;
 using Xunit;
 
-namespace Runsc.Tests.Kvm;
+namespace Runsc.Tests.Platforms;
 
-[Collection("kvm")]
-public sealed class InterruptTests
+public abstract class InterruptTests : PlatformTests
 {
     /// <summary>jmp . at 0; syscall ; jmp back to it at 0x10; incq (%rdi) ; jmp back at 0x20.</summary>
     private static readonly byte[] s_loops = BuildLoops();
 
-    [KvmFact]
+    [EachPlatform]
     public void Interrupt_BeforeSwitch_StopsTheNextOneOnce()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_loops);
         task.Start(GuestTask.Code + 0x10);
         task.Context.Interrupt();
@@ -26,10 +25,10 @@ public sealed class InterruptTests
         task.ExpectSystemCall();
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void Interrupt_OfRunningCode_KeepsItsRegisters()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_loops);
         task.Start(GuestTask.Code + 0x20);
         task.Frame.Rdi = GuestTask.Data;
@@ -58,19 +57,19 @@ public sealed class InterruptTests
         }
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void InterruptStorm_OnBusyLoop_LosesNone()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_loops);
         task.Start();
         Storm(task, 3000, trap => Assert.True(trap.Kind == TrapKind.Interrupted, task.Describe(trap)));
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void InterruptStorm_OnSystemCalls_LosesNoneAndNoCall()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_loops);
         task.Start(GuestTask.Code + 0x10);
         ulong calls = 0;
@@ -87,11 +86,11 @@ public sealed class InterruptTests
         });
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void InterruptStorm_OnFaults_LosesNoneAndNoFault()
     {
         // mov (%rdi), %rax ; ud2: faults for ever, at the same place
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, [0x48, 0x8b, 0x07, 0x0f, 0x0b]);
         task.Frame.Rdi = 0x1234_5000;
         Storm(task, 2000, trap =>
@@ -102,14 +101,14 @@ public sealed class InterruptTests
         });
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void InterruptedWithOtherFrame_DoesNotSeeTheOldTrap()
     {
         // At 0 a load that faults; at 0x10 a system call. The frame is moved to the call after each interruption: no fault may follow it there.
         byte[] code = new byte[0x20];
         new byte[] { 0x48, 0x8b, 0x07, 0x0f, 0x0b }.CopyTo(code, 0);
         new byte[] { 0x0f, 0x05 }.CopyTo(code, 0x10);
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, code);
         Storm(task, 2000, trap =>
         {

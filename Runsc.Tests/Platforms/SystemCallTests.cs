@@ -2,17 +2,15 @@ using System;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Runsc.Platform;
-using Runsc.Platform.Kvm.Stubs;
 using Xunit;
 
-namespace Runsc.Tests.Kvm;
+namespace Runsc.Tests.Platforms;
 
-[Collection("kvm")]
-public sealed class SystemCallTests
+public abstract class SystemCallTests : PlatformTests
 {
     private static readonly byte[] s_syscalls = [0x0f, 0x05, 0x0f, 0x05];
 
-    [KvmFact]
+    [EachPlatform]
     public void SystemCall_EveryRegister_IsLoadedAndStored()
     {
         // inc of all sixteen, then syscall.
@@ -22,7 +20,7 @@ public sealed class SystemCallTests
             0x49, 0xff, 0xc0, 0x49, 0xff, 0xc1, 0x49, 0xff, 0xc2, 0x49, 0xff, 0xc3, 0x49, 0xff, 0xc4, 0x49, 0xff, 0xc5, 0x49, 0xff, 0xc6, 0x49, 0xff, 0xc7,
             0x0f, 0x05, 0x0f, 0x05,
         ];
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, code);
         Span<ulong> words = MemoryMarshal.Cast<TrapFrame, ulong>(new Span<TrapFrame>(ref task.Frame));
         for (int i = 0; i < 15; i++)
@@ -60,10 +58,10 @@ public sealed class SystemCallTests
         AssertSame(expected, task.Frame);
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void SystemCall_UserFlags_SurviveAndReservedOnesDoNot()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_syscalls);
         // Everything but TF and AC: IOPL, VM, VIF, VIP and the reserved bits must not get through.
         task.Frame.Rflags = ulong.MaxValue & ~0x4_0100UL;
@@ -73,12 +71,12 @@ public sealed class SystemCallTests
         Assert.Equal(task.Frame.Rflags, task.Frame.R11);
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void SystemCall_FromUserCode_RunsInRing3()
     {
         // mov %cs, %eax ; mov %ss, %ebx ; pushf ; pop %rdx ; syscall
         byte[] code = [0x8c, 0xc8, 0x8c, 0xd3, 0x9c, 0x5a, 0x0f, 0x05];
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, code);
         task.ExpectSystemCall();
         Assert.Equal(0x33u, (uint)task.Frame.Rax & 0xffff);
@@ -86,7 +84,7 @@ public sealed class SystemCallTests
         Assert.Equal(0x202u, task.Frame.Rdx & 0x3202);
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void Switch_SegmentBases_AreLoadedAndReadBack()
     {
         // mov %fs:0, %rax ; mov %gs:8, %rbx ; syscall ; then wrfsbase %rdi ; wrgsbase %rsi ; syscall
@@ -95,7 +93,7 @@ public sealed class SystemCallTests
             0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0, 0x65, 0x48, 0x8b, 0x1c, 0x25, 8, 0, 0, 0, 0x0f, 0x05,
             0xf3, 0x48, 0x0f, 0xae, 0xd7, 0xf3, 0x48, 0x0f, 0xae, 0xde, 0x0f, 0x05,
         ];
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, code);
         machine.Word(task.DataOffset + 0x100) = 0xf5;
         machine.Word(task.DataOffset + 0x208) = 0x65;
@@ -117,10 +115,10 @@ public sealed class SystemCallTests
         Assert.Equal(0x7fff_0000_0000u, task.Frame.GsBase);
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void Switch_NonCanonicalSegmentBase_IsDropped()
     {
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, s_syscalls);
         task.Frame.FsBase = 0x8000_0000_0000_0000;
         task.Frame.GsBase = 0x0001_0000_0000_0000;
@@ -129,12 +127,12 @@ public sealed class SystemCallTests
         Assert.Equal(0u, task.Frame.GsBase);
     }
 
-    [KvmFact]
+    [EachPlatform]
     public void Switch_SteadyState_AllocatesNothing()
     {
         // jmp . - 2 behind the syscall
         byte[] code = [0x0f, 0x05, 0xeb, 0xfc];
-        using var machine = new GuestMachine();
+        using var machine = NewMachine();
         using var task = new GuestTask(machine, code);
         task.ExpectSystemCall();
         Run(task, 50);
@@ -153,68 +151,6 @@ public sealed class SystemCallTests
                     throw new InvalidOperationException(task.Describe(trap));
                 }
             }
-        }
-    }
-
-    [KvmFact]
-    public void JumpToStub_IsNoMoreThanASystemCallOrAFault()
-    {
-        using var machine = new GuestMachine();
-        using var task = new GuestTask(machine, s_syscalls);
-        ulong stub = machine.Platform.UserAddressLimit;
-        // mov $stub, %rax ; jmp *%rax
-        byte[] code = [0x48, 0xb8, .. BitConverter.GetBytes(stub), 0xff, 0xe0];
-        using var jumper = new GuestTask(machine, code);
-        jumper.Frame.Rcx = GuestTask.Code;
-        jumper.Frame.R11 = 0x202;
-        TrapInfo trap = jumper.Run();
-        if (machine.Platform.SystemCallsStayInRing3)
-        {
-            Assert.Equal(TrapKind.SystemCall, trap.Kind);
-            Assert.Equal(GuestTask.Code, jumper.Frame.Rip);
-        }
-        else
-        {
-            Assert.Equal(TrapKind.PageFault, trap.Kind);
-        }
-
-        // Behind the stub's store there is nothing to run.
-        jumper.Start();
-        BitConverter.GetBytes(stub + GuestStubs.UserStoreEnd).CopyTo(code, 2);
-        using var second = new GuestTask(machine, code);
-        trap = second.Run();
-        Assert.True(trap.Kind is TrapKind.Exception or TrapKind.PageFault, second.Describe(trap));
-
-        task.Frame.Rip = stub;
-        trap = task.Run();
-        Assert.Equal(TrapKind.PageFault, trap.Kind);
-        Assert.Equal(AccessType.Execute, trap.Access);
-        Assert.Equal(stub, trap.FaultAddress);
-    }
-
-    [KvmFact]
-    public void StoreToStub_IsAFaultAndLeavesNothingBehind()
-    {
-        // movb $1, (%rdi) ; ud2          at 0
-        // movups %xmm0, (%rdi) ; ud2     at 0x10: two steps of emulation
-        // syscall                        at 0x20
-        byte[] code = new byte[0x30];
-        new byte[] { 0xc6, 0x07, 0x01, 0x0f, 0x0b }.CopyTo(code, 0);
-        new byte[] { 0x0f, 0x11, 0x07, 0x0f, 0x0b }.CopyTo(code, 0x10);
-        new byte[] { 0x0f, 0x05 }.CopyTo(code, 0x20);
-        using var machine = new GuestMachine();
-        using var task = new GuestTask(machine, code);
-        ulong stub = machine.Platform.UserAddressLimit;
-        foreach (ulong offset in new ulong[] { 0, 0x10 })
-        {
-            task.Start(GuestTask.Code + offset);
-            task.Frame.Rdi = stub + 0x100;
-            TrapInfo trap = task.Run();
-            Assert.True(trap.Kind == TrapKind.PageFault && trap.FaultAddress == stub + 0x100 && trap.Access == AccessType.Write, task.Describe(trap));
-            task.Start(GuestTask.Code + 0x20);
-            task.Frame.Rax = 77;
-            task.ExpectSystemCall();
-            Assert.Equal(77u, task.Frame.OrigRax);
         }
     }
 
