@@ -1,4 +1,5 @@
 using System;
+using System.Threading;
 using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Core;
 using Runsc.NetStack.Link;
@@ -11,7 +12,10 @@ namespace Runsc.Sentry.Sockets.Inet;
 /// <summary>The TCP/IP of a network namespace: a stack with the kernel's clock, randomness and timers, and its loopback interface.</summary>
 internal sealed class InetStack
 {
+    private const int Idle = 0, Running = 1, RunAgain = 2;
+
     private readonly KernelTimer _timer;
+    private int _running;
 
     public InetStack(SentryKernel kernel, BufferPool pool)
     {
@@ -39,10 +43,22 @@ internal sealed class InetStack
         }
     }
 
+    // Any thread that made a timer earlier may come here, and the timer thread. One runs the timers and sets the kernel's timer; who comes
+    // meanwhile has it do so again, so that a deadline is never replaced by one that was read before.
     private void RunTimers()
     {
-        long next = Stack.RunTimers();
-        _timer.Set(next == NetTimer.Never ? -1 : Math.Max(next, 0), 0);
+        if (Interlocked.CompareExchange(ref _running, Running, Idle) != Idle && Interlocked.Exchange(ref _running, RunAgain) != Idle)
+        {
+            return;
+        }
+
+        do
+        {
+            Volatile.Write(ref _running, Running);
+            long next = Stack.RunTimers();
+            _timer.Set(next == NetTimer.Never ? -1 : Math.Max(next, 0), 0);
+        }
+        while (Interlocked.CompareExchange(ref _running, Idle, Running) != Running);
     }
 
     /// <summary>The stack's next timer became earlier.</summary>
