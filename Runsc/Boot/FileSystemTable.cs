@@ -2,6 +2,7 @@ using System;
 using Runsc.Linux;
 using Runsc.Sentry.FileSystems.Dev;
 using Runsc.Sentry.FileSystems.DevPts;
+using Runsc.Sentry.FileSystems.Mqueue;
 using Runsc.Sentry.FileSystems.Pipe;
 using Runsc.Sentry.FileSystems.Proc;
 using Runsc.Sentry.FileSystems.Sys;
@@ -32,6 +33,11 @@ internal static class FileSystemTable
         kernel.FileSystemTypes["tmpfs"] = MakeTmpfs;
         kernel.FileSystemTypes["sysfs"] = MakeSys;
         kernel.FileSystemTypes["devpts"] = MakeDevPts;
+        kernel.FileSystemTypes["mqueue"] = (SentryKernel owner, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
+        {
+            super = MqueueFileSystem.Create(owner);
+            return Errno.None;
+        };
     }
 
     private static Errno MakeTmpfs(SentryKernel kernel, ReadOnlySpan<byte> source, string options, out SuperBlock? super)

@@ -308,7 +308,10 @@ internal static unsafe class FileReadWrite
             return -(long)error;
         }
 
-        long done = target.IsAppend ? -(long)Errno.EINVAL : Transfer(task, source, offset, target, -1, Math.Min(a.A3, MaxCount));
+        // What has no position goes into pipes only, one read's worth; and never out of a pipe.
+        bool hasPosition = source.Seek(task, 0, Fcntl.SEEK_CUR) >= 0;
+        bool takes = !target.IsAppend && source is not IPipeCapacity && (hasPosition || target is IPipeCapacity);
+        long done = !takes ? -(long)Errno.EINVAL : Transfer(task, source, offset, target, -1, Math.Min(a.A3, MaxCount), once: !hasPosition);
         if (a.A2 != 0 && done > 0)
         {
             long end = offset + done;
@@ -381,7 +384,7 @@ internal static unsafe class FileReadWrite
     }
 
     /// <summary>Moves bytes between two descriptions through a buffer of the kernel's.</summary>
-    private static long Transfer(Task task, FileDescription source, long from, FileDescription target, long to, ulong count)
+    private static long Transfer(Task task, FileDescription source, long from, FileDescription target, long to, ulong count, bool once = false)
     {
         byte[] chunk = ArrayPool<byte>.Shared.Rent(64 << 10);
         long done = 0;
@@ -413,7 +416,7 @@ internal static unsafe class FileReadWrite
             }
 
             done += w;
-            if (w < n)
+            if (w < n || once)
             {
                 break;
             }

@@ -28,6 +28,7 @@ internal static class SyscallFamilies
         SharedMemoryCalls.Register(b);
         SemaphoreCalls.Register(b);
         MessageCalls.Register(b);
+        PosixQueueCalls.Register(b);
         SignalCalls.Register(b);
         FutexCalls.Register(b);
         CredentialCalls.Register(b);

@@ -18,6 +18,9 @@ internal sealed class IpcNamespace
 
     public IpcTable<MessageQueue> Queues { get; } = new(MaxQueues);
 
+    /// <summary>The mount of its POSIX message queues, made on first use by the file system of a higher rank.</summary>
+    public object? PosixQueues;
+
     /// <summary>Bytes in all message queues: bounded, since they lie in the kernel's own memory. Guarded by the lock of <see cref="Queues"/>.</summary>
     public long QueuedBytes { get; set; }
 

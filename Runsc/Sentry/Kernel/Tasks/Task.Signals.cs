@@ -289,6 +289,9 @@ internal sealed partial class Task
                 _stopPending = false;
                 _isStopped = true;
                 stop = true;
+
+                // The signal that began the stop has been dealt with.
+                info = default;
                 ThreadGroup.TaskStoppedLocked();
                 return true;
             }
