@@ -147,6 +147,8 @@ internal sealed partial class Pty : Terminal
     /// <summary>The master has gone: the line is hung up.</summary>
     public void ReleaseMaster()
     {
+        // The name goes first: as soon as the master counts as closed, the last slave may free the number for another.
+        _home.Hide(Index);
         bool gone;
         lock (_mu)
         {
@@ -154,7 +156,6 @@ internal sealed partial class Pty : Terminal
             gone = _slaves == 0;
         }
 
-        _home.Hide(Index);
         HangUp();
         if (gone)
         {
