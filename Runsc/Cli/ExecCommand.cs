@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using System.Threading;
 using Runsc.Common;
 using Runsc.Container;
 using Runsc.Container.Console;
@@ -19,6 +20,8 @@ namespace Runsc.Cli;
 /// </summary>
 internal static class ExecCommand
 {
+    private const int CallerMilliseconds = 10_000, GraceMilliseconds = 100;
+
     private static readonly Argument<string> s_id = Commands.Id();
     private static readonly Argument<string[]> s_words = new("COMMAND") { Description = "program and its arguments", Arity = ArgumentArity.ZeroOrMore };
     private static readonly Option<string> s_process = new("--process", "-p") { Description = "file with the OCI process in JSON, instead of a command", HelpName = "FILE" };
@@ -101,9 +104,12 @@ internal static class ExecCommand
     {
         _ = HostFile.SetCloseOnExec(pipe, true);
         _ = HostProcess.NewSession();
+        long caller = HostFile.Syscall(SysNo.getppid);
         try
         {
-            return Attached(result, () => Tell("\n"));
+            int status = Attached(result, () => Tell("\n"));
+            OutliveCaller(caller);
+            return status;
         }
         catch (RunscException error)
         {
@@ -116,6 +122,20 @@ internal static class ExecCommand
             _ = HostFile.Write(pipe, Encoding.UTF8.GetBytes(line));
             _ = HostFile.Close(pipe);
         }
+    }
+
+    /// <summary>
+    /// A shim learns the agent's number from a file once the command has ended; an end of the agent that comes before is lost on it, and it would
+    /// wait for ever.
+    /// </summary>
+    private static void OutliveCaller(long caller)
+    {
+        for (int waited = 0; HostFile.Syscall(SysNo.getppid) == caller && waited < CallerMilliseconds; waited += 2)
+        {
+            Thread.Sleep(2);
+        }
+
+        Thread.Sleep(GraceMilliseconds);
     }
 
     private static void LeaveCaller()
