@@ -466,6 +466,19 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
 
             Thread.Sleep(2);
         }
+
+        // Nobody else waits for them: their numbers and what they hold go.
+        lock (kernel.TaskLock)
+        {
+            foreach (Task task in kernel.SnapshotTasksLocked(name))
+            {
+                ThreadGroup group = task.ThreadGroup;
+                if (group.Leader == task && group.IsZombie && !group.IsDead)
+                {
+                    group.ReleaseLocked();
+                }
+            }
+        }
     }
 
     private sealed class EventWaiter : Waiter
