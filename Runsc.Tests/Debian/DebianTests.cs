@@ -37,8 +37,8 @@ public sealed class DebianTests
             x=$(echo sub $(echo inner)); echo $x; echo a | (read v; echo "read $v"); [ -t 0 ] || echo no terminal
             (trap 'echo bye; exit 9' TERM; kill -TERM $BASHPID; sleep 5); echo $?
             """,
-        ["perl"] = """perl -e 'for (1..1000) { $h{$_ % 7} += $_ } print join(",", map {"$_=$h{$_}"} sort keys %h), "\n"; open(P, "-|", "echo piped") or die; print <P>; print "ok\n" if fork == 0 || wait > 0'""",
-        ["users"] = "id; whoami; ls -ld /root /tmp; chown 33:33 . && chmod 2750 . && stat -c '%a %u %g' .; umask; su -s /bin/sh www-data -c id",
+        ["perl"] = """perl -e 'for (1..1000) { $h{$_ % 7} += $_ } print join(",", map {"$_=$h{$_}"} sort keys %h), "\n"; open(P, "-|", "echo piped") or die; print <P>; if (fork) { 1 while wait > 0; print "parent\n" } else { print "child\n" }'""",
+        ["users"] = "id; whoami; stat -c '%A %U %G %n' /root /tmp; chown 33:33 . && chmod 2750 . && stat -c '%a %u %g' .; umask; su -s /bin/sh www-data -c id",
     };
 
     private const string PythonScript = """

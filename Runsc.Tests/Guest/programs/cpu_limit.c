@@ -18,7 +18,7 @@ int main(void)
     struct rlimit limit = {1, 3};
     if (child("no handler") == 1) {
         setrlimit(RLIMIT_CPU, &limit);
-        spin(10 * CLOCKS_PER_SEC);
+        spin(5 * CLOCKS_PER_SEC);
         _exit(0);
     }
     if (child("handler") == 1) {
@@ -29,7 +29,7 @@ int main(void)
         spin(CLOCKS_PER_SEC * 15 / 10);
         printf("after a second: %d\n", signals);
         fflush(stdout);
-        spin(10 * CLOCKS_PER_SEC);
+        spin(5 * CLOCKS_PER_SEC);
         _exit(0);
     }
     if (child("inherited") == 1) {
@@ -40,7 +40,7 @@ int main(void)
             spin(CLOCKS_PER_SEC * 7 / 10);
             puts("still there");
             fflush(stdout);
-            spin(10 * CLOCKS_PER_SEC);
+            spin(5 * CLOCKS_PER_SEC);
         }
         _exit(0);
     }
