@@ -65,7 +65,7 @@ public sealed class ShimWithRuncTests(ContainerdFixture containerd) : ShimScenar
 
 /// <summary>The shim with the runtime that it is itself.</summary>
 [Collection("sandbox")]
-public sealed class ShimTests(ContainerdFixture containerd) : ShimScenarios(containerd, "runsc", "[runsc_config]\nnetwork = \"none\""), IClassFixture<ContainerdFixture>
+public sealed class ShimTests(ContainerdFixture containerd) : ShimScenarios(containerd, "runsc", $"[runsc_config]\nplatform = \"{TestEnvironment.Platform}\"\nnetwork = \"none\""), IClassFixture<ContainerdFixture>
 {
     [ShimFact]
     public void Container_Ends_OutputAndStatusArrive() => OutputAndStatusCore();
