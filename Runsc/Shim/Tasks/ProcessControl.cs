@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Threading.Tasks;
@@ -13,6 +14,9 @@ namespace Runsc.Shim.Tasks;
 internal sealed class ProcessControl(Reaper reaper, EventPublisher events, string ns)
 {
     private const int DrainMilliseconds = 10_000, EndMilliseconds = 10_000;
+
+    /// <summary>The status of a container that could not be started: that of the runtime's own failures.</summary>
+    private const uint StartFailed = 128;
 
     /// <summary>Mounts the root and creates the container; on failure nothing is left.</summary>
     public ShimContainer Create(CreateTaskRequest request)
@@ -76,10 +80,35 @@ internal sealed class ProcessControl(Reaper reaper, EventPublisher events, strin
         lock (process.Mu)
         {
             Expect(process, TaskStatus.Created, "start");
-            container.Runtime.Run(["start", container.Id]);
+            try
+            {
+                container.Runtime.Run(["start", container.Id]);
+            }
+            catch (RpcException)
+            {
+                // Clients delete what has ended, but not what has never started.
+                Abandon(container);
+                throw;
+            }
+
             process.Status = TaskStatus.Running;
             events.Publish(TaskEvents.Started(container.Id, process.Pid));
         }
+    }
+
+    /// <summary>Ends a container whose start has failed. Its lock is held.</summary>
+    private void Abandon(ShimContainer container)
+    {
+        try
+        {
+            container.Runtime.Run(["kill", container.Id, "KILL"]);
+        }
+        catch (RpcException error)
+        {
+            Log.Debug($"kill {container.Id}: {error.Message}");
+        }
+
+        End(container, container.First, container.Id, new ExitInfo(StartFailed, DateTime.UtcNow));
     }
 
     public void StartExec(ShimContainer container, ShimProcess process)
@@ -202,7 +231,14 @@ internal sealed class ProcessControl(Reaper reaper, EventPublisher events, strin
         CheckMemory(container);
         lock (process.Mu)
         {
-            ExitInfo exit = ExitInfo.FromWait(status);
+            End(container, process, id, ExitInfo.FromWait(status));
+        }
+    }
+
+    private void End(ShimContainer container, ShimProcess process, string id, ExitInfo exit)
+    {
+        if (process.Exit is null)
+        {
             process.End(exit);
             events.Publish(TaskEvents.Exited(container.Id, id, process.Pid, exit.Status, exit.Time));
         }
