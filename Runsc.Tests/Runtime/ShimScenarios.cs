@@ -211,6 +211,36 @@ public abstract class ShimScenarios(ContainerdFixture containerd, string name, s
         Remove($"{name}-log");
     }
 
+    /// <summary>Containers of a pod, by the annotations of the CRI: one shim, a status for each.</summary>
+    protected void PodCore()
+    {
+        string pod = $"{name}-pod";
+        List<string> Member(string type, bool detach, string member, string script)
+        {
+            List<string> words = With("run", "--annotation", $"io.kubernetes.cri.container-type={type}", "--annotation", $"io.kubernetes.cri.sandbox-id={pod}", detach ? "--detach" : "--rm");
+            words.AddRange([ContainerdFixture.Image, member, "/bin/sh", "-c", script]);
+            return words;
+        }
+
+        CommandResult first = containerd.Ctr(Member("sandbox", true, pod, Loop));
+        Assert.True(first.Status == 0, $"{first}\n{containerd.Log}");
+        CommandResult second = containerd.Ctr(Member("container", true, pod + "-2", Loop));
+        Assert.True(second.Status == 0, $"{second}\n{containerd.Log}");
+        CommandResult third = containerd.Ctr(Member("container", false, pod + "-3", "echo third; exit 6"));
+        Assert.True(third is { Status: 6, Output: "third\n" }, $"{third}\n{containerd.Log}");
+        string states = $"{Path.GetDirectoryName(containerd.StateDirectory)}/state/io.containerd.runtime.v2.task/default";
+        Assert.Equal(File.ReadAllText($"{states}/{pod}/address"), File.ReadAllText($"{states}/{pod}-2/address"));
+        CommandResult exec = containerd.Ctr(["task", "exec", "--exec-id", "one", pod + "-2", "/bin/sh", "-c", "echo in two; exit 2"]);
+        Assert.True(exec is { Status: 2, Output: "in two\n" }, $"{exec}\n{containerd.Log}");
+        Thread.Sleep(500);
+        Assert.Equal(0, containerd.Ctr(["task", "kill", "--signal", "TERM", pod + "-2"]).Status);
+        Await(pod + "-2", "STOPPED");
+        Assert.Equal("RUNNING", StatusOf(pod));
+        Assert.Equal(3, containerd.Ctr(["task", "delete", pod + "-2"]).Status);
+        Assert.Equal(0, containerd.Ctr(["container", "delete", pod + "-2"]).Status);
+        Remove(pod);
+    }
+
     protected void EventsCore()
     {
         using System.Diagnostics.Process listener = new()

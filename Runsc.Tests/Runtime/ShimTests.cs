@@ -105,4 +105,7 @@ public sealed class ShimTests(ContainerdFixture containerd) : ShimScenarios(cont
 
     [ShimFact]
     public void Events_OfALife_ComeInOrder() => EventsCore();
+
+    [ShimFact]
+    public void Pod_OfThreeContainers_HasOneShim() => PodCore();
 }
