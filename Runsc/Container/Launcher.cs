@@ -106,6 +106,11 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
 
     private void StartSandbox(ContainerState state, Spec spec, IReadOnlyList<int> standard)
     {
+        if (!config.Rootless && !Environment.IsPrivilegedProcess)
+        {
+            throw new RunscException("root is needed to make a sandbox, or --rootless");
+        }
+
         NamespacePlan plan = NamespacePlan.For(spec.Linux, config.Network == "host", config.Rootless);
         string? label = HostLabels.Check(spec);
         int program = Own(HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/exe\0"u8, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC), "/proc/self/exe");
