@@ -107,9 +107,23 @@ internal static class GlobalOptions
     private static string DefaultRoot()
     {
         string? own = Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR");
-        return Environment.IsPrivilegedProcess ? new RunscConfig().Root
+        return IsHostRoot() ? new RunscConfig().Root
             : !string.IsNullOrEmpty(own) ? Path.Combine(own, "runsc")
             : $"/tmp/runsc-{HostProcess.EffectiveUser}";
+    }
+
+    /// <summary>Root, and not just that of a user namespace (Podman's, of an ordinary user), which may not write where root does.</summary>
+    private static bool IsHostRoot()
+    {
+        try
+        {
+            string[] map = File.ReadAllText("/proc/self/uid_map").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+            return Environment.IsPrivilegedProcess && (map.Length < 3 || (map[1] == "0" && map[2] == "4294967295"));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return Environment.IsPrivilegedProcess;
+        }
     }
 
     private static Option<string> Text(string name, string description, string help) => new(name) { Description = description, HelpName = help };
