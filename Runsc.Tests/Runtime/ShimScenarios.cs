@@ -181,8 +181,7 @@ public abstract class ShimScenarios(ContainerdFixture containerd, string name, s
         string id = Detached("shim", Loop);
         string bundle = $"{Path.GetDirectoryName(containerd.StateDirectory)}/state/io.containerd.runtime.v2.task/default/{id}";
         string socket = File.ReadAllText(bundle + "/address")["unix://".Length..];
-        string process = CommandRunner.Shell($"for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -q -- '-socket {socket} ' && basename $p; done; true").Trim();
-        Assert.Matches("^[0-9]+$", process);
+        int process = Assert.Single(ProcessesWith($"\0-socket\0{socket}\0"));
         CommandRunner.Shell($"kill -KILL {process}");
         for (int i = 0; i < 300 && Directory.Exists(bundle); i++)
         {
@@ -195,6 +194,27 @@ public abstract class ShimScenarios(ContainerdFixture containerd, string name, s
         Assert.DoesNotContain(bundle, File.ReadAllText("/proc/self/mountinfo"), StringComparison.Ordinal);
         containerd.Ctr(["task", "delete", "--force", id]);
         Assert.Equal(0, containerd.Ctr(["container", "delete", id]).Status);
+    }
+
+    private static List<int> ProcessesWith(string words)
+    {
+        List<int> found = [];
+        foreach (string directory in Directory.EnumerateDirectories("/proc"))
+        {
+            try
+            {
+                if (int.TryParse(Path.GetFileName(directory), out int process) && File.ReadAllText(directory + "/cmdline").Contains(words, StringComparison.Ordinal))
+                {
+                    found.Add(process);
+                }
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // It has just ended.
+            }
+        }
+
+        return found;
     }
 
     protected void OutputToAFileCore()
