@@ -23,6 +23,7 @@ internal static class SandboxNetwork
         NetworkStack stack = new(new HostNetClock(), new HostNetRandom(), new BufferPool());
         using (stack.Enter())
         {
+            stack.AddTcp();
             Check(stack.AddInterface("lo", new LoopbackDevice(), out NetworkInterface? lo), "lo");
             stack.SetUp(lo!, up: true);
             stack.AddAddress(new InterfaceAddress(lo!, IpAddress.LoopbackV4, 8) { Scope = NetworkStack.ScopeHost, Label = "lo" });

@@ -3,6 +3,7 @@ using Runsc.Common;
 using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Network;
 using Runsc.NetStack.Transport;
+using Runsc.NetStack.Transport.Tcp;
 
 namespace Runsc.NetStack.Core;
 
@@ -70,6 +71,9 @@ internal sealed partial class NetworkStack : ITimerHost
 
     public UdpProtocol Udp { get; }
 
+    /// <summary>TCP, after <see cref="AddTcp"/>.</summary>
+    public TcpProtocol? Tcp { get; private set; }
+
     public RawTable Raw { get; } = new();
 
     public PingTable Pings { get; }
@@ -121,6 +125,15 @@ internal sealed partial class NetworkStack : ITimerHost
     public void Defer(DeferredWork work) => _deferred.Add(work);
 
     public void Register(ITransportProtocol protocol) => _transports[protocol.Number] = protocol;
+
+    /// <summary>Makes this stack speak TCP.</summary>
+    public TcpProtocol AddTcp()
+    {
+        TcpProtocol tcp = new(this);
+        Tcp = tcp;
+        Register(tcp);
+        return tcp;
+    }
 
     public void Schedule(NetTimer timer, long deadline) => _timersChanged |= _timers.Schedule(timer, deadline);
 
