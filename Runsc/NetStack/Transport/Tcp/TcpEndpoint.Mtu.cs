@@ -43,7 +43,8 @@ internal sealed partial class TcpEndpoint
     private void SyncMss()
     {
         _mtuOfCache = _route.Mtu;
-        int mss = _route.Mtu - IpHeaderSize - TcpHeader.Size;
+        // Over loopback the MTU is more than the length field of IPv4 can say.
+        int mss = Math.Min(_route.Mtu, MaximumPacket) - IpHeaderSize - TcpHeader.Size;
         mss = Math.Min(mss, _mssClamp);
         if (_blackHoleMss != 0)
         {
