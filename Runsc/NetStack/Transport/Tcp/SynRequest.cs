@@ -367,7 +367,7 @@ internal sealed class SynRequest : TcpFlow
 
     private bool Prepare()
     {
-        Route route = new();
+        Route route = _protocol.ScratchRoute;
         RouteQuery query = new()
         {
             Destination = RemoteAddress,

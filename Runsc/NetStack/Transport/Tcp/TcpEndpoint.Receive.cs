@@ -67,7 +67,7 @@ internal sealed partial class TcpEndpoint
     /// <summary>Begins a read of up to <paramref name="maximum"/> bytes, <paramref name="skip"/> bytes behind the front (SO_PEEK_OFF), that is copied without the lock.</summary>
     /// <remarks>
     /// On None the caller copies from the view and must call <see cref="EndReceive"/>, whatever happens. A view of length 0 is the end of
-    /// the stream. Busy: another reader is at it; Readable is raised when it is through. WouldBlock: nothing is there.
+    /// the stream. WouldBlock: nothing is there, or another reader is at it; Readable is raised when that one is through.
     /// </remarks>
     public NetError BeginReceive(int maximum, int skip, bool peek, out TcpReadView view)
     {
@@ -141,7 +141,7 @@ internal sealed partial class TcpEndpoint
         if (_reading)
         {
             _readerWaits = true;
-            return NetError.Busy;
+            return NetError.WouldBlock;
         }
 
         int available = _receive.Length;

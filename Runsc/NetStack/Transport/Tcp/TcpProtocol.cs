@@ -11,7 +11,6 @@ internal sealed partial class TcpProtocol : ITransportProtocol
 {
     private readonly TcpEndpoint?[] _listeners = new TcpEndpoint?[65536];
     private readonly Route _replyRoute = new();
-    private readonly Route _checkRoute = new();
 
     private long _rateSecond;
     private int _challenges;
@@ -42,6 +41,9 @@ internal sealed partial class TcpProtocol : ITransportProtocol
     internal TxSegmentPool Segments { get; } = new();
 
     internal IsnGenerator Isn { get; }
+
+    /// <summary>For look-ups whose result is used at once.</summary>
+    internal Route ScratchRoute { get; } = new();
 
     internal FlowHash CookieHash { get; }
 
@@ -237,7 +239,7 @@ internal sealed partial class TcpProtocol : ITransportProtocol
     internal bool IsLocal(in IpAddress address, int onInterface)
     {
         RouteQuery query = new() { Destination = address, Source = address.AnyOfFamily, Interface = address.NeedsScope ? onInterface : 0 };
-        return Stack.Ip.FindRoute(query, _checkRoute) == NetError.None && _checkRoute.Kind == RouteKind.Local;
+        return Stack.Ip.FindRoute(query, ScratchRoute) == NetError.None && ScratchRoute.Kind == RouteKind.Local;
     }
 
     /// <summary>RFC 5961, 7: challenge ACKs of all connections in a second, with some noise so that the limit tells nothing.</summary>
