@@ -1,4 +1,3 @@
-using Runsc.Tests.Kvm;
 using Xunit;
 
 namespace Runsc.Tests.Platforms;
