@@ -20,7 +20,7 @@ public sealed class InetTests
     {
         byte[] address = new byte[family == V4 ? 16 : 28];
         address[0] = (byte)family;
-        (address[2], address[3]) = ((byte)(port >> 8), (byte)port);
+        (address[2], address[3]) = ((byte)(port >> 8), unchecked((byte)port));
         if (family == V4)
         {
             (address[4], address[7]) = (127, last);

@@ -89,7 +89,10 @@ internal sealed class SocketScript(ISystemCalls kernel)
     public void Append(SocketScript other) => _log.Append(other._log);
 
     public int Socket(int type, int family = Linux.Socket.AF_UNIX, int protocol = 0) =>
-        (int)Kernel.Call(SysNo.socket, (ulong)family, (ulong)type, (ulong)protocol);
+        (int)Kernel.Call(SysNo.socket, Word(family), Word(type), Word(protocol));
+
+    // A C int in a register.
+    private static ulong Word(int value) => unchecked((ulong)value);
 
     public (int A, int B) Pair(int type)
     {
@@ -103,7 +106,7 @@ internal sealed class SocketScript(ISystemCalls kernel)
     {
         foreach (int fd in fds)
         {
-            Assert.Equal(0, Kernel.Call(SysNo.close, (ulong)fd));
+            Assert.Equal(0, Kernel.Call(SysNo.close, Word(fd)));
         }
     }
 
@@ -139,16 +142,16 @@ internal sealed class SocketScript(ISystemCalls kernel)
         return address;
     }
 
-    public long Bind(int fd, byte[] address) => Said("bind", Kernel.Call(SysNo.bind, (ulong)fd, Put(address), (ulong)address.Length));
+    public long Bind(int fd, byte[] address) => Said("bind", Kernel.Call(SysNo.bind, Word(fd), Put(address), (ulong)address.Length));
 
-    public long Connect(int fd, byte[] address) => Said("connect", Kernel.Call(SysNo.connect, (ulong)fd, Put(address), (ulong)address.Length));
+    public long Connect(int fd, byte[] address) => Said("connect", Kernel.Call(SysNo.connect, Word(fd), Put(address), (ulong)address.Length));
 
-    public long Listen(int fd, int backlog) => Said("listen", Kernel.Call(SysNo.listen, (ulong)fd, (ulong)backlog));
+    public long Listen(int fd, int backlog) => Said("listen", Kernel.Call(SysNo.listen, Word(fd), Word(backlog)));
 
     /// <summary>The new descriptor; the transcript shows whether there is one.</summary>
     public int Accept(int fd, int flags = 0)
     {
-        long result = Kernel.Call(SysNo.accept4, (ulong)fd, 0, 0, (ulong)flags);
+        long result = Kernel.Call(SysNo.accept4, Word(fd), 0, 0, Word(flags));
         Said("accept", Math.Min(result, 0));
         return (int)result;
     }
@@ -158,13 +161,13 @@ internal sealed class SocketScript(ISystemCalls kernel)
         byte[] bytes = Encoding.Latin1.GetBytes(text);
         return Said(
             $"send({bytes.Length}, {flags:x})",
-            Kernel.Call(SysNo.sendto, (ulong)fd, Put(bytes), (ulong)bytes.Length, (ulong)flags | Linux.Socket.MSG_NOSIGNAL, to is null ? 0 : Put(to), (ulong)(to?.Length ?? 0)));
+            Kernel.Call(SysNo.sendto, Word(fd), Put(bytes), (ulong)bytes.Length, Word(flags) | Linux.Socket.MSG_NOSIGNAL, to is null ? 0 : Put(to), (ulong)(to?.Length ?? 0)));
     }
 
     public string Receive(int fd, int length, int flags = 0)
     {
         ulong buffer = Kernel.Allocate(length);
-        long n = Kernel.Call(SysNo.recvfrom, (ulong)fd, buffer, (ulong)length, (ulong)(uint)flags, 0, 0);
+        long n = Kernel.Call(SysNo.recvfrom, Word(fd), buffer, (ulong)length, Word(flags), 0, 0);
         string text = n > 0 ? Encoding.Latin1.GetString(Kernel.Read(buffer, (int)Math.Min(n, length))) : "";
         Said($"recv({length}, {flags:x}) \"{(text.Length > 64 ? text[..64] + "…" : text)}\"", n);
         return text;
@@ -173,7 +176,7 @@ internal sealed class SocketScript(ISystemCalls kernel)
     public void Name(int fd, bool peer = false, int room = 128)
     {
         ulong address = Kernel.Allocate(128), length = Put(room);
-        long result = Kernel.Call(peer ? SysNo.getpeername : SysNo.getsockname, (ulong)fd, address, length);
+        long result = Kernel.Call(peer ? SysNo.getpeername : SysNo.getsockname, Word(fd), address, length);
         int full = GetInt(length);
         Said(peer ? "getpeername" : "getsockname", result);
         if (result == 0)
@@ -195,15 +198,15 @@ internal sealed class SocketScript(ISystemCalls kernel)
         return name.Replace(Kernel.Directory.Length == 0 ? "\n" : Kernel.Directory, "").Replace(Environment.ProcessId.ToString(CultureInfo.InvariantCulture), "PID");
     }
 
-    public long Shutdown(int fd, int how) => Said("shutdown", Kernel.Call(SysNo.shutdown, (ulong)fd, (ulong)how));
+    public long Shutdown(int fd, int how) => Said("shutdown", Kernel.Call(SysNo.shutdown, Word(fd), Word(how)));
 
     public long SetOption(int fd, int name, int value, int level = Linux.Socket.SOL_SOCKET) =>
-        Said($"setsockopt({level}, {name}, {value})", Kernel.Call(SysNo.setsockopt, (ulong)fd, (ulong)level, (ulong)name, Put(value), 4));
+        Said($"setsockopt({level}, {name}, {value})", Kernel.Call(SysNo.setsockopt, Word(fd), Word(level), Word(name), Put(value), 4));
 
     public int Option(int fd, int name, int level = Linux.Socket.SOL_SOCKET)
     {
         ulong value = Kernel.Allocate(4), length = Put(4);
-        long result = Kernel.Call(SysNo.getsockopt, (ulong)fd, (ulong)level, (ulong)name, value, length);
+        long result = Kernel.Call(SysNo.getsockopt, Word(fd), Word(level), Word(name), value, length);
         int got = GetInt(value);
         Said($"getsockopt({level}, {name}) {(result == 0 ? got : 0)} [{GetInt(length)}]", result);
         return got;
@@ -224,7 +227,7 @@ internal sealed class SocketScript(ISystemCalls kernel)
     public int Ioctl(int fd, ulong command)
     {
         ulong value = Put(0);
-        long result = Kernel.Call(SysNo.ioctl, (ulong)fd, command, value);
+        long result = Kernel.Call(SysNo.ioctl, Word(fd), command, value);
         Said($"ioctl {command:x} {GetInt(value)}", result);
         return GetInt(value);
     }
@@ -246,7 +249,7 @@ internal sealed class SocketScript(ISystemCalls kernel)
     {
         byte[] bytes = Encoding.Latin1.GetBytes(text);
         ulong header = Header(Put(bytes), bytes.Length, control is null ? 0 : Put(control), control?.Length ?? 0, to is null ? 0 : Put(to), to?.Length ?? 0);
-        return Said($"sendmsg({bytes.Length}, control {control?.Length ?? 0})", Kernel.Call(SysNo.sendmsg, (ulong)fd, header, (ulong)flags | Linux.Socket.MSG_NOSIGNAL));
+        return Said($"sendmsg({bytes.Length}, control {control?.Length ?? 0})", Kernel.Call(SysNo.sendmsg, Word(fd), header, Word(flags) | Linux.Socket.MSG_NOSIGNAL));
     }
 
     private ulong Header(ulong data, int length, ulong control, int controlLength, ulong name, int nameLength)
@@ -267,7 +270,7 @@ internal sealed class SocketScript(ISystemCalls kernel)
     {
         ulong data = Kernel.Allocate(length), control = Kernel.Allocate(Math.Max(room, 1)), name = Kernel.Allocate(128);
         ulong header = Header(data, length, room > 0 ? control : 0, room, name, 128);
-        long n = Kernel.Call(SysNo.recvmsg, (ulong)fd, header, (ulong)(uint)flags);
+        long n = Kernel.Call(SysNo.recvmsg, Word(fd), header, Word(flags));
         List<int> fds = [];
         if (n < 0)
         {

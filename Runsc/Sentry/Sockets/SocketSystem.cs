@@ -60,12 +60,12 @@ internal sealed class SocketSystem
     public Errno Create(NetNamespace network, ICaller caller, int family, int type, int protocol, int flags, out SocketDescription? socket)
     {
         socket = null;
-        if ((uint)family >= (uint)_families.Length)
+        if (family < 0 || family >= _families.Length)
         {
             return Errno.EAFNOSUPPORT;
         }
 
-        if ((uint)type >= Socket.SOCK_MAX)
+        if (type is < 0 or >= Socket.SOCK_MAX)
         {
             return Errno.EINVAL;
         }

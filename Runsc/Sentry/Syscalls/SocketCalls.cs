@@ -125,7 +125,7 @@ internal static unsafe class SocketCalls
     public static Errno ReadAddress(Task task, ulong address, int length, Span<byte> buffer, out ReadOnlySpan<byte> sockaddr)
     {
         sockaddr = default;
-        if ((uint)length > Socket.SockaddrStorageSize)
+        if (length is < 0 or > Socket.SockaddrStorageSize)
         {
             return Errno.EINVAL;
         }

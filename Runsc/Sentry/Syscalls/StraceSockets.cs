@@ -59,7 +59,7 @@ internal static class StraceSockets
                     Socket.SOL_NETLINK => "SOL_NETLINK", Socket.SOL_PACKET => "SOL_PACKET", Socket.SOL_RAW => "SOL_RAW", _ => low.ToString(),
                 };
             case "sockopt":
-                return index > 0 && unchecked((int)Strace.ArgumentAt(a, index - 1)) == Socket.SOL_SOCKET && (uint)low < (uint)s_socketOptions.Length
+                return index > 0 && unchecked((int)Strace.ArgumentAt(a, index - 1)) == Socket.SOL_SOCKET && low >= 0 && low < s_socketOptions.Length
                     ? s_socketOptions[low] : low.ToString();
             case "sockaddr":
                 return Address(task, value, unchecked((int)Strace.ArgumentAt(a, index + 1)));
@@ -131,7 +131,7 @@ internal static class StraceSockets
         text.Append(Address(task, name, BitConverter.ToInt32(header[8..]))).Append(", msg_iov=[");
         for (ulong i = 0; i < Math.Min(count, 4); i++)
         {
-            if (task.Memory.CopyIn(vectors + (i * 16), vector) != 16)
+            if (task.Memory.CopyIn(unchecked(vectors + (i * 16)), vector) != 16)
             {
                 break;
             }

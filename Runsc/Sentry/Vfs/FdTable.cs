@@ -22,7 +22,7 @@ internal sealed class FdTable
     {
         lock (_mu)
         {
-            if ((uint)fd >= (uint)_files.Length || _files[fd] is not FileDescription file)
+            if (fd < 0 || fd >= _files.Length || _files[fd] is not FileDescription file)
             {
                 return null;
             }
@@ -85,7 +85,7 @@ internal sealed class FdTable
     {
         lock (_mu)
         {
-            return (uint)fd < (uint)_files.Length && _files[fd] is not null ? (_closeOnExec[fd >> 6] >> (fd & 63) & 1) != 0 : null;
+            return fd >= 0 && fd < _files.Length && _files[fd] is not null ? (_closeOnExec[fd >> 6] >> (fd & 63) & 1) != 0 : null;
         }
     }
 
@@ -93,7 +93,7 @@ internal sealed class FdTable
     {
         lock (_mu)
         {
-            if ((uint)fd >= (uint)_files.Length || _files[fd] is null)
+            if (fd < 0 || fd >= _files.Length || _files[fd] is null)
             {
                 return false;
             }
@@ -233,7 +233,7 @@ internal sealed class FdTable
 
     private FileDescription? RemoveLocked(int fd)
     {
-        if ((uint)fd >= (uint)_files.Length || _files[fd] is not FileDescription file)
+        if (fd < 0 || fd >= _files.Length || _files[fd] is not FileDescription file)
         {
             return null;
         }

@@ -62,7 +62,7 @@ internal sealed class NetlinkWriter(uint sequence, uint port)
 
     public void Add(ushort value)
     {
-        _current.Add((byte)value);
+        _current.Add(unchecked((byte)value));
         _current.Add((byte)(value >> 8));
     }
 

@@ -139,7 +139,7 @@ internal sealed partial class UnixEndpoint
                 return Errno.EINVAL;
             }
 
-            backlog = (uint)backlog > (uint)Network.MaximumBacklog ? Network.MaximumBacklog : backlog;
+            backlog = backlog < 0 ? Network.MaximumBacklog : Math.Min(backlog, Network.MaximumBacklog);
             more = backlog > _backlog;
             _backlog = backlog;
             _pending ??= new Queue<UnixEndpoint>();
