@@ -131,7 +131,6 @@ int main(void)
     show("beyond the data", FILTER(0, BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 64), ALLOW));
     show("misaligned", FILTER(0, BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 2), ALLOW));
     show("byte", FILTER(0, BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), ALLOW));
-    show("unwritten scratch", FILTER(0, BPF_STMT(BPF_LD | BPF_MEM, 0), ALLOW));
     show("division by zero", FILTER(0, BPF_STMT(BPF_ALU | BPF_DIV | BPF_K, 0), ALLOW));
     show("flags", FILTER(1 << 20, ALLOW));
     show("operation", syscall(SYS_seccomp, 77, 0, NULL));
