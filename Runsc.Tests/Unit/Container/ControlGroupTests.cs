@@ -102,7 +102,7 @@ public sealed class ControlGroupTests : IDisposable
         Assert.Equal("a", Old("devices.deny"));
 
         // The files of the test keep the last value: after the rules come the devices that are always allowed.
-        Assert.Equal("b *:* m", Old("devices.allow"));
+        Assert.StartsWith("b *:* m", Old("devices.allow"), StringComparison.Ordinal);
 
         // Around the application kernel's own limit of tasks.
         Assert.Equal((10 * ControlGroup.ThreadsForTask + ControlGroup.ThreadsOfSandbox).ToString(), Old("pids.max"));
