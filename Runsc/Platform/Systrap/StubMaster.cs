@@ -35,10 +35,7 @@ internal sealed unsafe class StubMaster : IDisposable
             descriptors[StubLayout.FirstLaneFd + i] = Above(lanes[i]);
         }
 
-        fixed (byte* name = "runsc-stub\0"u8)
-        {
-            _process = SystrapCalls.Start(descriptors[StubLayout.CodeFd], descriptors, count, name);
-        }
+        _process = Start(code, descriptors, count);
 
         for (int i = 0; i < count; i++)
         {
@@ -70,6 +67,33 @@ internal sealed unsafe class StubMaster : IDisposable
     {
         _ = HostFile.Close(_socket);
         _ = HostProcess.Wait(_process, out _);
+    }
+
+    /// <summary>Executes the code file with these descriptors as 0, 1, 2, …; all are above those numbers. The process's id, or −errno.</summary>
+    private static int Start(int code, int* descriptors, int count)
+    {
+        nint mapped = HostMemory.Map(0, StubLayout.CodeSize, Mman.PROT_READ | Mman.PROT_EXEC, Mman.MAP_PRIVATE, code, StubLayout.CodeFileOffset);
+        if (mapped < 0)
+        {
+            return (int)mapped;
+        }
+
+        byte* empty = stackalloc byte[1];
+        *empty = 0;
+        byte** arguments = stackalloc byte*[2];
+        arguments[1] = null;
+        long process;
+        fixed (byte* name = "runsc-stub\0"u8)
+        {
+            arguments[0] = name;
+
+            // SAFETY: a complete function of the System V ABI (stub.S, spawn), which returns in the parent only.
+            var spawn = (delegate* unmanaged<int*, int, int, byte**, byte*, long>)(mapped + (nint)StubCode.Spawn);
+            process = spawn(descriptors, count, descriptors[StubLayout.CodeFd], arguments, empty);
+        }
+
+        _ = HostMemory.Unmap(mapped, StubLayout.CodeSize);
+        return (int)process;
     }
 
     /// <summary>A copy with a number that no descriptor of the master has.</summary>

@@ -14,6 +14,12 @@ namespace Runsc.Platform.Systrap;
 /// </summary>
 internal sealed unsafe class StubProcess
 {
+    /// <summary>Rounds of a PAUSE that a stub thread looks for its next order: some 30 µs.</summary>
+    private const int MaxStubSpin = 1024;
+
+    /// <summary>Rounds of about 40 ns.</summary>
+    private const int AnswerSpin = 200;
+
     private readonly SystrapPlatform _platform;
 
     /// <summary>The process's part of the control file as the Sentry sees it. Stays mapped for the platform's life.</summary>
@@ -24,6 +30,7 @@ internal sealed unsafe class StubProcess
     private volatile bool _dead;
     private volatile int _slots = 1;
     private int _sequence;
+    private SpinBudget _spin = new(MaxStubSpin);
     private int _operations;
 
     public StubProcess(SystrapPlatform platform, int index, byte* part, int id, int descriptor)
@@ -84,7 +91,7 @@ internal sealed unsafe class StubProcess
             SystrapCalls.Wake((int*)_part);
         }
 
-        for (int i = _platform.SentrySpin; i > 0 && Volatile.Read(ref header[StubLayout.State / 4]) != _sequence; i--)
+        for (int i = _platform.MaySpin ? AnswerSpin : 0; i > 0 && Volatile.Read(ref header[StubLayout.State / 4]) != _sequence; i--)
         {
             Thread.SpinWait(1);
         }
@@ -132,6 +139,21 @@ internal sealed unsafe class StubProcess
     {
         _dead = true;
         SystrapCalls.KillProcess(Descriptor);
+    }
+
+    /// <summary>A thread was found waiting in its loop, or asleep: how long the next waits.</summary>
+    public void TuneSpin(bool found)
+    {
+        if (found)
+        {
+            _spin.Succeeded();
+        }
+        else
+        {
+            _spin.Failed();
+        }
+
+        Volatile.Write(ref Control(StubLayout.Spin), _platform.MaySpin ? _spin.Rounds : 0);
     }
 
     public void Hold() => Interlocked.Increment(ref _references);

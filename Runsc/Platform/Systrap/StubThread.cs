@@ -11,8 +11,13 @@ namespace Runsc.Platform.Systrap;
 /// </summary>
 internal sealed unsafe class StubThread
 {
+    /// <summary>Rounds of about 40 ns.</summary>
+    private const int MaxSpin = 600;
+
     private readonly SystrapPlatform _platform;
     private readonly byte* _header;
+
+    private SpinBudget _spin = new(MaxSpin);
 
     public StubThread(SystrapPlatform platform, StubProcess process, byte* slot, ulong inStub)
     {
@@ -87,11 +92,13 @@ internal sealed unsafe class StubThread
             return false;
         }
 
-        if (Volatile.Read(ref *(int*)(_header + StubLayout.StubSleeps)) != 0)
+        bool asleep = Volatile.Read(ref *(int*)(_header + StubLayout.StubSleeps)) != 0;
+        if (asleep)
         {
             SystrapCalls.Wake((int*)_header);
         }
 
+        Process.TuneSpin(!asleep);
         return Await(context) && CheckFrame();
     }
 
@@ -107,14 +114,20 @@ internal sealed unsafe class StubThread
 
     private bool Await(SystrapContext? context)
     {
-        for (int i = _platform.SentrySpin; i > 0; i--)
+        if (_platform.MaySpin)
         {
-            if (Volatile.Read(ref State) == StubLayout.Stopped)
+            for (int i = _spin.Rounds; i > 0; i--)
             {
-                return true;
+                if (Volatile.Read(ref State) == StubLayout.Stopped)
+                {
+                    _spin.Succeeded();
+                    return true;
+                }
+
+                Thread.SpinWait(1);
             }
 
-            Thread.SpinWait(1);
+            _spin.Failed();
         }
 
         ref int sleeps = ref *(int*)(_header + StubLayout.SentrySleeps);

@@ -6,8 +6,6 @@ namespace Runsc.Platform.Systrap;
 /// <summary>The host calls that only this platform makes. Each returns what the call returns, or −errno.</summary>
 internal static unsafe partial class SystrapCalls
 {
-    private const int SIGCHLD = 17;
-
     /// <summary>Sleeps while *word is <paramref name="expected"/>, which another process may change; at most <paramref name="milliseconds"/>, negative: for ever.</summary>
     public static int Wait(int* word, int expected, int milliseconds)
     {
@@ -53,34 +51,6 @@ internal static unsafe partial class SystrapCalls
         return AuxiliaryValueNative(AT_HWCAP2);
     }
 
-    /// <summary>
-    /// Starts a program that is a file in memory, with these descriptors as 0, 1, 2, …: the process's id, or −errno. No two descriptors may be the
-    /// same, and all must be above those numbers.
-    /// </summary>
-    public static int Start(int program, int* descriptors, int count, byte* name)
-    {
-        byte** arguments = stackalloc byte*[2];
-        arguments[0] = name;
-        arguments[1] = null;
-        byte* empty = stackalloc byte[1];
-        *empty = 0;
-
-        // In the child only raw calls run, on memory that was prepared above.
-        long pid = RawFive(SysNo.clone, SIGCHLD, 0, 0, 0, 0);
-        if (pid == 0)
-        {
-            for (int i = 0; i < count; i++)
-            {
-                _ = RawFive(SysNo.dup3, (ulong)(uint)descriptors[i], (ulong)(uint)i, 0, 0, 0);
-            }
-
-            _ = RawFive(SysNo.execveat, (ulong)(uint)program, (ulong)empty, (ulong)arguments, (ulong)(arguments + 1), Fcntl.AT_EMPTY_PATH);
-            _ = RawFive(SysNo.exit_group, 127, 0, 0, 0, 0);
-        }
-
-        return pid < 0 ? -Marshal.GetLastSystemError() : (int)pid;
-    }
-
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     private static partial nint FutexNative(nint number, int* word, int operation, int value, Timespec* timeout, int* word2, int value3);
 
@@ -93,8 +63,4 @@ internal static unsafe partial class SystrapCalls
 
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     private static partial nint SyscallNative(nint number, nint a, nint b, nint c, nint d);
-
-    [LibraryImport("libc", EntryPoint = "syscall")]
-    [SuppressGCTransition]
-    private static partial long RawFive(long number, ulong a, ulong b, ulong c, ulong d, ulong e);
 }

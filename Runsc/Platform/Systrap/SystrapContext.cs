@@ -63,6 +63,7 @@ internal sealed class SystrapContext : IContext
             return;
         }
 
+        _platform.CountRunning(1);
         _xstate.Install(thread);
         FrameDecoder.Load(_platform, thread, _frame);
         bool alive;
@@ -73,6 +74,7 @@ internal sealed class SystrapContext : IContext
             thread.SetBases(thread.FsBase, thread.GsBase);
         }
 
+        _platform.CountRunning(-1);
         Volatile.Write(ref _running, null);
         if (!alive)
         {

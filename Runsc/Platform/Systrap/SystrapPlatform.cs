@@ -24,7 +24,10 @@ internal sealed unsafe class SystrapPlatform : IPlatform
     private const uint FP_XSTATE_MAGIC1 = 0x46505853, FP_XSTATE_MAGIC2 = 0x46505845;
     private const int FeaturesMark = XStateImage.SoftwareOffset + 8, SizeMark = XStateImage.SoftwareOffset + 16;
 
+    private static readonly int s_processors = Environment.ProcessorCount;
+
     private readonly Lock _mu = new();
+    private int _running;
     private readonly int _controlFd;
     private readonly StubMaster _master;
     private readonly StubMonitor _monitor;
@@ -73,8 +76,10 @@ internal sealed unsafe class SystrapPlatform : IPlatform
 
     internal uint MxcsrMask { get; private set; }
 
-    /// <summary>Rounds that the Sentry looks for a trap before it sleeps.</summary>
-    internal int SentrySpin { get; private set; } = 100;
+    /// <summary>
+    /// No more applications run than there are processors for them and the Sentry: only then does waiting without sleep take nothing from others.
+    /// </summary>
+    internal bool MaySpin => Volatile.Read(ref _running) * 2 <= s_processors;
 
     /// <summary>Milliseconds that an interrupted thread may take to come out of the application, on a machine under load, before its process is killed.</summary>
     internal int Patience { get; set; } = 30_000;
@@ -157,6 +162,9 @@ internal sealed unsafe class SystrapPlatform : IPlatform
         _ = HostFile.Close(_controlFd);
     }
 
+    /// <summary>A context goes into the application (1) or comes out of it (−1).</summary>
+    internal void CountRunning(int change) => Interlocked.Add(ref _running, change);
+
     /// <summary>Nobody uses this process any more, and it has ended.</summary>
     internal void Recycle(StubProcess process)
     {
@@ -199,7 +207,7 @@ internal sealed unsafe class SystrapPlatform : IPlatform
             }
 
             byte* part = (byte*)_parts[index];
-            *(int*)(part + StubLayout.Spin) = StubSpin;
+            *(int*)(part + StubLayout.Spin) = 0;
             *(int*)(part + StubLayout.Features) = Features;
             int id = _master.CreateProcess(index * StubLayout.PartSize);
             int descriptor = id < 0 ? id : SystrapCalls.OpenProcess(id);
@@ -221,9 +229,6 @@ internal sealed unsafe class SystrapPlatform : IPlatform
             return null;
         }
     }
-
-    /// <summary>Rounds that a stub thread looks for its next order before it sleeps.</summary>
-    private static int StubSpin => 100;
 
     /// <summary>Makes one thread that has run nothing of an application, and learns from its frame what every frame will look like.</summary>
     private void Calibrate()
