@@ -92,9 +92,9 @@ static void semaphores(void)
 
     struct semid_ds status;
     semctl(set, 0, IPC_STAT, &status);
-    printf("sems %lu, rmid %s\n", status.sem_nsems, error(semctl(set, 0, IPC_RMID)));
-    fflush(stdout);
+    long removed = semctl(set, 0, IPC_RMID);
     wait(NULL);
+    printf("sems %lu, rmid %s\n", status.sem_nsems, error(removed));
     printf("gone: %s\n", error(change(set, 0, 1, 0)));
 }
 
@@ -132,9 +132,9 @@ static void messages(void)
     strcpy(message.text, "for you");
     msgsnd(queue, &message, 8, 0);
     usleep(50000);
-    printf("rmid %s\n", error(msgctl(queue, IPC_RMID, NULL)));
-    fflush(stdout);
+    long removed = msgctl(queue, IPC_RMID, NULL);
     wait(NULL);
+    printf("rmid %s\n", error(removed));
 }
 
 int main(void)

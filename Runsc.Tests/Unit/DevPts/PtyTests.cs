@@ -124,6 +124,21 @@ public sealed class PtyTests
     }
 
     [Fact]
+    public void SignalCharacter_LeavesWhatTheMasterHas()
+    {
+        using SentryPair pair = new();
+        byte[] room = new byte[20_000];
+        pair.WriteSlave("before"u8);
+        pair.WriteMaster("\x03"u8);
+        Assert.Equal("before^C", Text(room.AsSpan(0, (int)pair.ReadMaster(room))));
+        byte[] block = new byte[10_000];
+        Array.Fill(block, (byte)'x');
+        pair.WriteSlave(block);
+        pair.Flush(input: false, output: true);
+        Assert.Equal(4096, pair.ReadMaster(room));
+    }
+
+    [Fact]
     public void PacketMode_TellsOfFlushesFlowAndModes()
     {
         using SentryPair pair = new();

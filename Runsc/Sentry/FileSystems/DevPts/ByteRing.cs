@@ -48,4 +48,7 @@ internal sealed class ByteRing(int capacity)
     }
 
     public void Clear() => _first = Count = 0;
+
+    /// <summary>Drops what was written last, so that at most <paramref name="count"/> bytes stay.</summary>
+    public void Truncate(int count) => Count = Math.Min(Count, count);
 }

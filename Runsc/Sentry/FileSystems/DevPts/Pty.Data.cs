@@ -14,6 +14,7 @@ internal sealed partial class Pty
         int taken;
         lock (_mu)
         {
+            BeginLocked();
             taken = _line.Write(bytes);
             PumpLocked(ref effects);
 
@@ -35,6 +36,7 @@ internal sealed partial class Pty
         Effects effects = default;
         lock (_mu)
         {
+            BeginLocked();
             if (_discipline.HasRoom)
             {
                 ReceiveLocked([c], ref effects);
@@ -72,7 +74,7 @@ internal sealed partial class Pty
             {
                 // The discipline has dropped its echo itself, and then echoed the signal's character.
                 _discipline.WantsOutputFlush = false;
-                _output.Clear();
+                _output.Truncate(_delivered);
                 TellPacketLocked(Ioctls.TIOCPKT_FLUSHREAD | Ioctls.TIOCPKT_FLUSHWRITE, 0, ref effects);
                 effects.Slave |= EventMask.Writable;
             }
@@ -109,9 +111,11 @@ internal sealed partial class Pty
         }
     }
 
+    private void BeginLocked() => _delivered = Math.Min(_output.Count, MasterCapacity);
+
     private void FlushOutputLocked()
     {
-        _output.Clear();
+        _output.Truncate(_delivered);
         _discipline.Echo.Clear();
     }
 
@@ -228,6 +232,7 @@ internal sealed partial class Pty
                 return -(long)Errno.EAGAIN;
             }
 
+            BeginLocked();
             n = _discipline.Modes.ReadsLines ? _discipline.Input.TakeLine(bytes, out ended) : _discipline.Input.Take(bytes);
             PumpLocked(ref effects);
             effects.Slave &= ~EventMask.Readable;

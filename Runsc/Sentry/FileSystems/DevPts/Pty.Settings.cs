@@ -29,6 +29,7 @@ internal sealed partial class Pty
         TerminalAttributes attributes = TerminalModes.Normalize(wished);
         lock (_mu)
         {
+            BeginLocked();
             if (flush)
             {
                 _discipline.Flush();
@@ -155,6 +156,7 @@ internal sealed partial class Pty
         Effects effects = default;
         lock (_mu)
         {
+            BeginLocked();
             if (input)
             {
                 _discipline.Flush();
@@ -181,7 +183,7 @@ internal sealed partial class Pty
         {
             if (input)
             {
-                FlushOutputLocked();
+                _output.Clear();
                 effects.Slave |= EventMask.Writable;
             }
 

@@ -21,6 +21,9 @@ internal sealed partial class Pty : Terminal
     private const int LineCapacity = 8192;
     private const int OutputCapacity = 12288;
 
+    // So much of the slave's output can be the master's already.
+    private const int MasterCapacity = 4096;
+
     private readonly Lock _mu = new();
     private readonly DevPtsDirectory _home;
 
@@ -28,6 +31,9 @@ internal sealed partial class Pty : Terminal
     private readonly LineDiscipline _discipline;
     private readonly ByteRing _line = new(LineCapacity);
     private readonly ByteRing _output = new(OutputCapacity);
+
+    // Output from before the present operation that has reached the master meanwhile: a flush does not take it back.
+    private int _delivered;
 
     private int _slaves;
     private bool _isMasterClosed;
