@@ -31,6 +31,7 @@ internal static class Socket
     public const int IPPROTO_IPV6 = 41;
     public const int IPPROTO_ICMPV6 = 58;
     public const int IPPROTO_RAW = 255;
+    public const int IPPROTO_MAX = 263;
     public const int SOL_UDP = 17;
     public const int UDP_CORK = 1;
     public const int UDP_SEGMENT = 103;

@@ -141,6 +141,9 @@ internal abstract partial class DatagramEndpoint
             }
 
             _errorMemory -= (error.Payload?.Footprint ?? 0) + 256;
+
+            // The pending error is that of the queue's front (Linux: sock_dequeue_err_skb).
+            _pendingError = _errors.TryPeek(out QueuedError next) ? next.Error.Error : NetError.None;
             return true;
         }
     }

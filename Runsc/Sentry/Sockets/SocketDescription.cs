@@ -28,7 +28,8 @@ internal abstract partial class SocketDescription : FileDescription
 
     public NetNamespace Network { get; }
 
-    public int Family { get; }
+    /// <summary>AF_*; IPV6_ADDRFORM may change it.</summary>
+    public int Family { get; protected set; }
 
     public int Type { get; }
 
@@ -77,7 +78,10 @@ internal abstract partial class SocketDescription : FileDescription
     public abstract long Receive(ICaller caller, ref IoBuffer data, ref ReceiveRequest request);
 
     /// <summary>shutdown(2); <paramref name="how"/> was checked.</summary>
-    public abstract Errno Shutdown(int how);
+    public virtual Errno Shutdown(int how) => Errno.EOPNOTSUPP;
+
+    /// <summary>False for families that know no shutdown at all.</summary>
+    public virtual bool CanShutDown => true;
 
     /// <summary>True when a write to a closed stream sends SIGPIPE.</summary>
     public virtual bool RaisesPipeSignal => IsStream;

@@ -312,9 +312,9 @@ internal static unsafe class FileReadWrite
         bool hasPosition = source.Seek(task, 0, Fcntl.SEEK_CUR) >= 0;
         bool takes = !target.IsAppend && source is not IPipeCapacity && (hasPosition || target is IPipeCapacity);
         long done = !takes ? -(long)Errno.EINVAL : Transfer(task, source, offset, target, -1, Math.Min(a.A3, MaxCount), once: !hasPosition);
-        if (a.A2 != 0 && done > 0)
+        if (a.A2 != 0)
         {
-            long end = offset + done;
+            long end = offset + Math.Max(done, 0);
             if (task.Memory.CopyOut(a.A2, end) != Errno.None)
             {
                 done = -(long)Errno.EFAULT;

@@ -264,7 +264,7 @@ internal static unsafe class SocketCalls
             return -(long)error;
         }
 
-        error = a.Int1 is >= Socket.SHUT_RD and <= Socket.SHUT_RDWR ? socket.Shutdown(a.Int1) : Errno.EINVAL;
+        error = a.Int1 is (>= Socket.SHUT_RD and <= Socket.SHUT_RDWR) || !socket.CanShutDown ? socket.Shutdown(a.Int1) : Errno.EINVAL;
         socket.DecRef();
         return -(long)error;
     }

@@ -26,6 +26,11 @@ internal sealed partial class TcpEndpoint
                 return NetError.FamilyNotSupported;
             }
 
+            if (IsV6 && address.Address.IsV4 && _port.V6Only)
+            {
+                return NetError.InvalidArgument;
+            }
+
             if (address.Scope != 0)
             {
                 _port.Interface = address.Scope;

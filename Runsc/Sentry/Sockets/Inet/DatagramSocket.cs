@@ -10,10 +10,8 @@ using Runsc.Sentry.Vfs;
 namespace Runsc.Sentry.Sockets.Inet;
 
 /// <summary>Sockets that send packets: UDP (udp(7)), raw (raw(7)), and unprivileged echo (icmp(7)).</summary>
-internal sealed class DatagramSocket : InetSocket
+internal sealed partial class DatagramSocket : InetSocket
 {
-    private const int MaximumPacket = 65535;
-
     private readonly DatagramEndpoint _endpoint;
 
     private DatagramSocket(NetNamespace network, ICaller creator, int family, int type, int protocol, int flags, DatagramEndpoint endpoint)
@@ -88,67 +86,6 @@ internal sealed class DatagramSocket : InetSocket
     protected override Errno TakeError() => NetErrors.ToErrno(_endpoint.TakeError());
 
     protected override void CloseEndpoint() => _endpoint.Close();
-
-    public override long Send(ICaller caller, ref IoBuffer data, ref SendRequest request)
-    {
-        if ((request.Flags & Socket.MSG_OOB) != 0)
-        {
-            return -(long)Errno.EOPNOTSUPP;
-        }
-
-        DatagramSend send = new() { TrafficClass = -1, OnLinkOnly = (request.Flags & Socket.MSG_DONTROUTE) != 0, GsoSize = _gsoSize };
-        if (!request.Address.IsEmpty)
-        {
-            Errno error = InetAddress.TryParse(Family, request.Address, mixed: true, out IpEndpoint destination);
-            if (error != Errno.None)
-            {
-                return -(long)error;
-            }
-
-            if (destination.Port == 0 && Protocol == Socket.IPPROTO_UDP)
-            {
-                return -(long)Errno.EINVAL;
-            }
-
-            send.Destination = destination;
-            send.HasDestination = true;
-        }
-
-        Errno bad = InetControl.Parse(IsV6, request.Control, ref send);
-        return bad != Errno.None ? -(long)bad : SendPacket(ref data, send);
-    }
-
-    private long SendPacket(ref IoBuffer data, in DatagramSend send)
-    {
-        if (data.Remaining > MaximumPacket)
-        {
-            return -(long)Errno.EMSGSIZE;
-        }
-
-        int length = (int)data.Remaining;
-        PacketBuffer? packet = Stack.Pool.TryAllocate(PacketBuffer.Headroom, Math.Max(length, 1));
-        if (packet is null)
-        {
-            return -(long)Errno.ENOBUFS;
-        }
-
-        IoBuffer before = data;
-        if (length > 0 && data.CopyIn(packet.Append(length)) < length)
-        {
-            packet.Release();
-            data = before;
-            return -(long)Errno.EFAULT;
-        }
-
-        NetError error = _endpoint.Send(packet, send);
-        if (error != NetError.None)
-        {
-            data = before;
-            return -(long)NetErrors.ToErrno(error);
-        }
-
-        return length;
-    }
 
     public override long Receive(ICaller caller, ref IoBuffer data, ref ReceiveRequest request)
     {
@@ -320,6 +257,8 @@ internal sealed class DatagramSocket : InetSocket
                 return 0;
             case Socket.UDP_SEGMENT:
                 return -(long)Errno.EINVAL;
+            case Socket.UDP_CORK:
+                return SetCork(number != 0);
             case Socket.UDP_GRO:
                 udp.AcceptsGro = number != 0;
                 return 0;
@@ -337,6 +276,7 @@ internal sealed class DatagramSocket : InetSocket
             case Socket.SOL_UDP when _endpoint is UdpEndpoint udp:
                 return name switch
                 {
+                    Socket.UDP_CORK => Put(value, _isCorking ? 1 : 0),
                     Socket.UDP_SEGMENT => Put(value, _gsoSize),
                     Socket.UDP_GRO => Put(value, udp.AcceptsGro ? 1 : 0),
                     _ => -(long)Errno.ENOPROTOOPT,

@@ -15,7 +15,7 @@ internal static class InetFamily
     private static Errno Create(NetNamespace network, ICaller caller, int family, int type, int protocol, int flags, out SocketDescription? socket)
     {
         socket = null;
-        if (protocol is < 0 or > 255 && type != Socket.SOCK_STREAM)
+        if (protocol is < 0 or >= Socket.IPPROTO_MAX)
         {
             return Errno.EINVAL;
         }

@@ -253,6 +253,9 @@ internal abstract partial class InetSocket
         return Errno.None;
     }
 
+    /// <summary>IPV6_ADDRFORM: a connected socket of mapped addresses becomes one of AF_INET. EADDRNOTAVAIL, ENOTCONN.</summary>
+    protected virtual Errno BecomeV4() => Errno.ENOPROTOOPT;
+
     private bool _isTransparent;
     private bool _bindsAddressOnly;
 
@@ -305,6 +308,8 @@ internal abstract partial class InetSocket
         EndpointOptions options = IpOptions;
         switch (name)
         {
+            case Socket.IPV6_ADDRFORM:
+                return number == Socket.AF_INET ? BecomeV4() : Errno.EINVAL;
             case Socket.IPV6_V6ONLY:
                 if (IsBound)
                 {

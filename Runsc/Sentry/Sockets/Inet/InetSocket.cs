@@ -76,7 +76,23 @@ internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
             error = Errno.EACCES;
         }
 
-        return error;
+        return error == Errno.None && local.Address is { IsLinkLocal: true, IsV6: true } ? CheckScope(ref local) : error;
+    }
+
+    // A link-local address says nothing without its interface (Linux: __inet6_bind).
+    private Errno CheckScope(ref IpEndpoint local)
+    {
+        int scope = local.Scope != 0 ? local.Scope : BoundInterface;
+        if (scope == 0 || (BoundInterface != 0 && scope != BoundInterface))
+        {
+            return Errno.EINVAL;
+        }
+
+        local = new IpEndpoint(local.Address, local.Port, scope);
+        using (Stack.Enter())
+        {
+            return Stack.FindInterface(scope) is null ? Errno.ENODEV : Errno.None;
+        }
     }
 
     protected override int FindInterface(ReadOnlySpan<byte> name)

@@ -83,6 +83,22 @@ internal sealed partial class TcpSocket
         }
     }
 
+    protected override Errno BecomeV4()
+    {
+        if (_endpoint.State != TcpState.Established)
+        {
+            return Errno.ENOTCONN;
+        }
+
+        if (!_endpoint.Remote.Address.IsV4)
+        {
+            return Errno.EADDRNOTAVAIL;
+        }
+
+        Family = Socket.AF_INET;
+        return Errno.None;
+    }
+
     public override long SetOption(ICaller caller, int level, int name, ReadOnlySpan<byte> value)
     {
         if (level == Socket.SOL_SOCKET && name == Socket.SO_PEEK_OFF)

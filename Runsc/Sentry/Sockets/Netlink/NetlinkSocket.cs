@@ -142,7 +142,7 @@ internal sealed class NetlinkSocket : SocketDescription
         whole[..Math.Min(address.Length, AddressSize)].CopyTo(address);
     }
 
-    public override Errno Shutdown(int how) => Errno.EOPNOTSUPP;
+    public override bool CanShutDown => false;
 
     public override long Send(ICaller caller, ref IoBuffer data, ref SendRequest request)
     {

@@ -12,11 +12,6 @@ internal sealed partial class UnixEndpoint
     /// <summary>Sends one message of a datagram or SOCK_SEQPACKET socket, whole or not at all.</summary>
     public long SendMessage(ICaller caller, ref IoBuffer data, ref SendRequest request)
     {
-        if ((request.Flags & Linux.Socket.MSG_OOB) != 0)
-        {
-            return -(long)Errno.EOPNOTSUPP;
-        }
-
         if (_error != Errno.None && TakeError() is var pending && pending != Errno.None)
         {
             return -(long)pending;
@@ -26,6 +21,11 @@ internal sealed partial class UnixEndpoint
         if (Type == Linux.Socket.SOCK_SEQPACKET && _state != UnixState.Connected)
         {
             return -(long)Errno.ENOTCONN;
+        }
+
+        if ((request.Flags & Linux.Socket.MSG_OOB) != 0)
+        {
+            return -(long)Errno.EOPNOTSUPP;
         }
 
         UnixEndpoint? receiver = null;
@@ -166,14 +166,14 @@ internal sealed partial class UnixEndpoint
     /// <summary>Takes, or looks at, one message. EAGAIN, ENOTCONN, a pending error; 0 when shut.</summary>
     public long ReceiveMessage(ref IoBuffer data, ref ReceiveRequest request)
     {
-        if ((request.Flags & Linux.Socket.MSG_OOB) != 0)
-        {
-            return -(long)Errno.EOPNOTSUPP;
-        }
-
         if (Type == Linux.Socket.SOCK_SEQPACKET && _state != UnixState.Connected)
         {
             return -(long)Errno.ENOTCONN;
+        }
+
+        if ((request.Flags & Linux.Socket.MSG_OOB) != 0)
+        {
+            return -(long)Errno.EOPNOTSUPP;
         }
 
         bool peek = (request.Flags & Linux.Socket.MSG_PEEK) != 0;
