@@ -11,6 +11,7 @@ using Runsc.Platform;
 using Runsc.Sentry.FileSystems.Host;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Syscalls;
 
 namespace Runsc.Boot;
@@ -29,7 +30,7 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
     public ContainerHost First { get; private set; } = null!;
 
     /// <summary>The network of the sandbox: with lo only, until interfaces of the host move in.</summary>
-    public NetworkStack Network { get; } = SandboxNetwork.Create();
+    public NetworkStack Network => ((NetNamespace)kernel.RootNetwork).Inet.Stack;
 
     /// <summary>Moves interfaces of the host into the sandbox, once; takes their sockets.</summary>
     /// <returns>The message for the user; null for success.</returns>

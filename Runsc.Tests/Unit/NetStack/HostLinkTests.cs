@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.IO;
 using System.Linq;
+using System.Security.Cryptography;
 using System.Threading;
 using Runsc.Boot.Wiring;
 using Runsc.Container.Network;
@@ -11,6 +12,8 @@ using Runsc.NetStack;
 using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Core;
 using Runsc.NetStack.Transport;
+using Runsc.NetStack.Transport.Tcp;
+using Runsc.Tests.Support;
 using Xunit;
 
 namespace Runsc.Tests.Unit.NetStack;
@@ -18,6 +21,8 @@ namespace Runsc.Tests.Unit.NetStack;
 /// <summary>The stack on an interface of the host, with the host's own stack as the peer: a veth pair between two network namespaces of the test.</summary>
 public sealed class HostLinkTests : IDisposable
 {
+    private const string Mac = "02:00:00:00:77:02";
+
     private readonly List<Process> _processes = [];
 
     public void Dispose() => _processes.ForEach(process =>
@@ -30,36 +35,19 @@ public sealed class HostLinkTests : IDisposable
     [NamespaceFact]
     public void Interface_MovesIn_AndSpeaksWithLinux()
     {
-        int inside = Hold();
-        int outside = Hold();
-        string mac = "02:00:00:00:77:02";
-        Run("nsenter", $"-t {outside} -n ip link add v1 type veth peer name eth0 address {mac} netns {inside}");
-        foreach (string command in new[]
-        {
-            "ip link set lo up", "ip link set eth0 up", "ip addr add 10.77.0.2/24 brd + dev eth0", "ip -6 addr add fd77::2/64 dev eth0 nodad",
-            "ip route add default via 10.77.0.1", "ip neigh add 10.77.0.9 lladdr 02:00:00:00:77:09 dev eth0",
-        })
-        {
-            Run("nsenter", $"-t {inside} -n {command}");
-        }
-
-        foreach (string command in new[] { "ip link set lo up", "ip link set v1 up", "ip addr add 10.77.0.1/24 dev v1", "ip -6 addr add fd77::1/64 dev v1 nodad" })
-        {
-            Run("nsenter", $"-t {outside} -n {command}");
-        }
-
+        Cable(out int inside, out int outside);
         List<int> sockets = [];
         NetworkSetup setup = NetworkScraper.TakeOver(inside, sockets);
         LinkSetup link = Assert.Single(setup.Links, one => !one.IsLoopback);
         Assert.Equal("eth0", link.Name);
-        Assert.Equal(mac, link.Mac);
+        Assert.Equal(Mac, link.Mac);
         Assert.Contains(link.Addresses, address => address is { Address: "10.77.0.2", PrefixLength: 24, Broadcast: "10.77.0.255" });
         Assert.Contains(link.Routes, route => route is { Destination: "0.0.0.0", Gateway: "10.77.0.1" });
         Assert.Equal("02:00:00:00:77:09", Assert.Single(link.Neighbors).Mac);
         Assert.Single(sockets);
         Assert.DoesNotContain("10.77.0.2", Run("nsenter", $"-t {inside} -n ip addr"), StringComparison.Ordinal);
 
-        NetworkStack stack = SandboxNetwork.Create();
+        NetworkStack stack = HostStack.Create();
         SandboxNetwork.Populate(stack, setup, sockets);
         Assert.Contains(" 0% packet loss", Run("nsenter", $"-t {outside} -n ping -c 3 -i 0.2 -W 5 10.77.0.2"), StringComparison.Ordinal);
         Assert.Contains(" 0% packet loss", Run("nsenter", $"-t {outside} -n ping -c 3 -i 0.2 -W 5 -s 20000 10.77.0.2"), StringComparison.Ordinal);
@@ -99,6 +87,81 @@ public sealed class HostLinkTests : IDisposable
         Assert.Contains("refused", output, StringComparison.Ordinal);
     }
 
+    /// <summary>TCP against Linux's own, both ways, with segmentation by the device and MTUs large and small.</summary>
+    [NamespaceTheory]
+    [InlineData(1500, 20 << 20)]
+    [InlineData(600, 2 << 20)]
+    public void Tcp_WithLinux_TransfersWhole(int mtu, int size)
+    {
+        Cable(out int inside, out int outside);
+        Run("nsenter", $"-t {inside} -n ip link set eth0 mtu {mtu}");
+        Run("nsenter", $"-t {outside} -n ip link set v1 mtu {mtu}");
+        List<int> sockets = [];
+        NetworkSetup setup = NetworkScraper.TakeOver(inside, sockets);
+        NetworkStack stack = HostStack.Create();
+        SandboxNetwork.Populate(stack, setup, sockets);
+        TcpEndpoint listener = stack.Tcp!.CreateEndpoint(isV6: false);
+        Assert.Equal(NetError.None, listener.Bind(new IpEndpoint(IpAddress.AnyV4, 9000)));
+        Assert.Equal(NetError.None, listener.Listen(10));
+        string script = Path.GetTempFileName();
+        File.WriteAllText(script, """
+            import hashlib, socket, sys, threading
+            size = int(sys.argv[1])
+            s = socket.create_connection(('10.77.0.2', 9000), 100)
+            def send():
+                s.sendall(bytes(i % 249 for i in range(4980)) * (size // 4980 + 1))
+                s.shutdown(socket.SHUT_WR)
+            threading.Thread(target=send).start()
+            h = hashlib.sha256()
+            n = 0
+            while True:
+                data = s.recv(1 << 20)
+                if not data:
+                    break
+                h.update(data)
+                n += len(data)
+            print(n, h.hexdigest())
+            """);
+        using Process client = Process.Start(new ProcessStartInfo("nsenter", $"-t {outside} -n python3 {script} {size}") { RedirectStandardOutput = true })!;
+        TcpEndpoint? connection = null;
+        Until(() => listener.Accept(out connection) == NetError.None);
+        byte[] buffer = new byte[256 << 10];
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        long total = 0;
+        while (true)
+        {
+            int count = 0;
+            NetError error = NetError.WouldBlock;
+            Until(() => (error = connection!.Receive(buffer, peek: false, out count)) != NetError.WouldBlock);
+            Assert.Equal(NetError.None, error);
+            if (count == 0)
+            {
+                break;
+            }
+
+            hash.AppendData(buffer, 0, count);
+            total += count;
+
+            // All of it goes back.
+            for (int sent = 0; sent < count;)
+            {
+                int part = 0;
+                Until(() => (error = connection!.Send(buffer.AsSpan(sent, count - sent), TcpSendFlags.None, out part)) != NetError.WouldBlock);
+                Assert.Equal(NetError.None, error);
+                sent += part;
+            }
+        }
+
+        connection!.Shutdown(reading: false, writing: true);
+        string result = client.StandardOutput.ReadToEnd();
+        Assert.True(client.WaitForExit(100_000));
+        File.Delete(script);
+        Assert.Equal($"{total} {Convert.ToHexStringLower(hash.GetHashAndReset())}\n", result);
+        Assert.Equal((size / 4980 + 1) * 4980, total);
+        connection.Close();
+        listener.Close();
+    }
+
     [NamespaceFact]
     public void NameServerOfTheNamespace_IsReachedAtItsAddress()
     {
@@ -121,7 +184,7 @@ public sealed class HostLinkTests : IDisposable
         List<int> sockets = [];
         NetworkSetup setup = NetworkScraper.TakeOver(inside, sockets);
         Assert.True(setup.HasResolver);
-        NetworkStack stack = SandboxNetwork.Create();
+        NetworkStack stack = HostStack.Create();
         SandboxNetwork.Populate(stack, setup, sockets);
         UdpEndpoint[] clients = [new(stack, isV4: true), new(stack, isV4: true)];
         for (int i = 0; i < clients.Length; i++)
@@ -163,6 +226,16 @@ public sealed class HostLinkTests : IDisposable
         Assert.Throws<Runsc.Common.RunscException>(() => NetworkScraper.TakeOver(Environment.ProcessId, []));
     }
 
+    private static void Until(Func<bool> condition)
+    {
+        Stopwatch waited = Stopwatch.StartNew();
+        while (!condition())
+        {
+            Assert.True(waited.Elapsed.TotalSeconds < 120, "nothing happens");
+            Thread.Sleep(1);
+        }
+    }
+
     private static void Echo(UdpEndpoint endpoint, CancellationToken end)
     {
         while (!end.IsCancellationRequested)
@@ -177,6 +250,27 @@ public sealed class HostLinkTests : IDisposable
             got.Packet.CopyTo(0, reply.Append(got.Packet.Length));
             got.Packet.Release();
             endpoint.Send(reply, new DatagramSend { HasDestination = true, Destination = got.Source, TrafficClass = -1 });
+        }
+    }
+
+    /// <summary>Two namespaces joined by a cable: the inner one has eth0, a default route and a neighbour.</summary>
+    private void Cable(out int inside, out int outside)
+    {
+        inside = Hold();
+        outside = Hold();
+        Run("nsenter", $"-t {outside} -n ip link add v1 type veth peer name eth0 address {Mac} netns {inside}");
+        foreach (string command in new[]
+        {
+            "ip link set lo up", "ip link set eth0 up", "ip addr add 10.77.0.2/24 brd + dev eth0", "ip -6 addr add fd77::2/64 dev eth0 nodad",
+            "ip route add default via 10.77.0.1", "ip neigh add 10.77.0.9 lladdr 02:00:00:00:77:09 dev eth0",
+        })
+        {
+            Run("nsenter", $"-t {inside} -n {command}");
+        }
+
+        foreach (string command in new[] { "ip link set lo up", "ip link set v1 up", "ip addr add 10.77.0.1/24 dev v1", "ip -6 addr add fd77::1/64 dev v1 nodad" })
+        {
+            Run("nsenter", $"-t {outside} -n {command}");
         }
     }
 
@@ -199,22 +293,33 @@ public sealed class HostLinkTests : IDisposable
     }
 }
 
-/// <summary>A test that makes network namespaces of the host.</summary>
-public sealed class NamespaceFactAttribute : FactAttribute
+/// <summary>What tests that make network namespaces of the host need.</summary>
+internal static class NamespaceTests
 {
-    public NamespaceFactAttribute()
+    public static string? Missing()
     {
         foreach (string tool in new[] { "/usr/sbin/ip", "/usr/bin/unshare", "/usr/bin/nsenter", "/usr/bin/ping" })
         {
             if (!File.Exists(tool))
             {
-                Skip = $"{tool} is not installed";
+                return $"{tool} is not installed";
             }
         }
 
-        if (Environment.UserName != "root")
-        {
-            Skip = "root is needed to make network namespaces";
-        }
+        return Environment.UserName == "root" ? null : "root is needed to make network namespaces";
     }
+}
+
+/// <summary>A test that makes network namespaces of the host.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class NamespaceFactAttribute : FactAttribute
+{
+    public NamespaceFactAttribute() => Skip = NamespaceTests.Missing();
+}
+
+/// <summary><see cref="NamespaceFactAttribute"/> with data.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class NamespaceTheoryAttribute : TheoryAttribute
+{
+    public NamespaceTheoryAttribute() => Skip = NamespaceTests.Missing();
 }

@@ -12,27 +12,10 @@ using Runsc.NetStack.Wire;
 
 namespace Runsc.Boot.Wiring;
 
-/// <summary>Makes the sandbox's network stack, and moves the host's interfaces into it.</summary>
+/// <summary>Moves the host's interfaces into the sandbox's network stack.</summary>
 internal static class SandboxNetwork
 {
     private const byte KernelProtocol = 2;
-
-    /// <summary>A stack with lo, which is up and has its addresses.</summary>
-    public static NetworkStack Create()
-    {
-        NetworkStack stack = new(new HostNetClock(), new HostNetRandom(), new BufferPool());
-        using (stack.Enter())
-        {
-            stack.AddTcp();
-            Check(stack.AddInterface("lo", new LoopbackDevice(), out NetworkInterface? lo), "lo");
-            stack.SetUp(lo!, up: true);
-            stack.AddAddress(new InterfaceAddress(lo!, IpAddress.LoopbackV4, 8) { Scope = NetworkStack.ScopeHost, Label = "lo" });
-            stack.AddAddress(new InterfaceAddress(lo!, IpAddress.LoopbackV6, 128) { Scope = NetworkStack.ScopeHost });
-        }
-
-        new TimerThread(stack).Start();
-        return stack;
-    }
 
     /// <summary>Moves interfaces into the stack; takes the packet sockets, in the order of the links that are not loopback.</summary>
     /// <exception cref="RunscException">One line for the user.</exception>

@@ -4,7 +4,7 @@ using System.Threading;
 using Runsc.Host.Syscalls;
 using Runsc.NetStack.Core;
 
-namespace Runsc.Boot.Wiring;
+namespace Runsc.Tests.Support;
 
 /// <summary>The host's random numbers for a network stack, read in blocks.</summary>
 internal sealed class HostNetRandom : INetRandom

@@ -2,7 +2,7 @@ using System;
 using System.Diagnostics;
 using Runsc.NetStack.Core;
 
-namespace Runsc.Boot.Wiring;
+namespace Runsc.Tests.Support;
 
 /// <summary>The host's clocks for a network stack.</summary>
 internal sealed class HostNetClock : INetClock

@@ -1,7 +1,8 @@
 using System;
 using System.Threading;
+using Runsc.NetStack.Core;
 
-namespace Runsc.NetStack.Core;
+namespace Runsc.Tests.Support;
 
 /// <summary>The thread that fires a stack's timers: it sleeps until the next one and is woken when an earlier one is set.</summary>
 internal sealed class TimerThread : DeferredWork
