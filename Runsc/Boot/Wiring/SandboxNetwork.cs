@@ -4,9 +4,7 @@ using System.Net;
 using Runsc.Common;
 using Runsc.Control;
 using Runsc.NetStack;
-using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Core;
-using Runsc.NetStack.Link;
 using Runsc.NetStack.Network;
 using Runsc.NetStack.Wire;
 
