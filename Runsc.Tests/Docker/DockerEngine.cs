@@ -10,17 +10,26 @@ namespace Runsc.Tests.Docker;
 
 /// <summary>
 /// A Docker daemon of the tests' own: its data, its socket, no bridge; the published binary is its default runtime. The image "bb" is a root of
-/// busybox alone.
+/// busybox alone. With a network, the daemon lives in a network namespace of its own, where its bridges and its rules of iptables are.
 /// </summary>
-public sealed class DockerEngine : IDisposable
+public class DockerEngine : IDisposable
 {
     private const int StartSeconds = 60;
 
     private readonly string _directory = Directory.CreateTempSubdirectory("runsc-docker-").FullName;
+    private readonly string? _space;
     private Process? _daemon;
 
     public DockerEngine()
+        : this(null, "--network=none")
     {
+    }
+
+    /// <param name="space">Name of the network namespace, which is made; null for no network.</param>
+    /// <param name="runtimeArguments">Flags of the default runtime.</param>
+    protected DockerEngine(string? space, params string[] runtimeArguments)
+    {
+        _space = space;
         if (Missing is not null)
         {
             return;
@@ -28,11 +37,16 @@ public sealed class DockerEngine : IDisposable
 
         JsonObject configuration = new()
         {
-            ["runtimes"] = new JsonObject { ["runsc"] = new JsonObject { ["path"] = TestEnvironment.Binary, ["runtimeArgs"] = new JsonArray($"--platform={TestEnvironment.Platform}", "--network=none") } },
+            ["runtimes"] = new JsonObject { ["runsc"] = Runtime(runtimeArguments), ["runsc-host"] = Runtime("--network=host") },
             ["default-runtime"] = "runsc",
             ["live-restore"] = true,
         };
         File.WriteAllText(Path.Combine(_directory, "daemon.json"), configuration.ToJsonString());
+        if (space is not null)
+        {
+            CommandRunner.Shell($"ip netns add {space} && ip -n {space} link set lo up");
+        }
+
         Start();
         MakeImage();
     }
@@ -41,6 +55,9 @@ public sealed class DockerEngine : IDisposable
     public static string? Missing { get; } = TestEnvironment.SandboxMissing
         ?? (File.Exists("/usr/sbin/dockerd") ? null : "docker.io is not installed")
         ?? (File.Exists("/bin/busybox") ? null : "busybox is missing");
+
+    /// <summary>The network namespace of the daemon by its name; null: it is the host's.</summary>
+    internal string? Space => _space;
 
     internal string Host => "unix://" + Path.Combine(_directory, "docker.sock");
 
@@ -81,14 +98,20 @@ public sealed class DockerEngine : IDisposable
         throw new TimeoutException(what);
     }
 
+    private static JsonObject Runtime(params string[] arguments) =>
+        new() { ["path"] = TestEnvironment.Binary, ["runtimeArgs"] = new JsonArray([$"--platform={TestEnvironment.Platform}", .. arguments]) };
+
+    /// <summary>A command in the daemon's network namespace.</summary>
+    internal CommandResult Outside(params string[] command) => CommandRunner.Run("nsenter", [$"--net=/run/netns/{_space}", .. command]);
+
     private void Start()
     {
         ProcessStartInfo start = new("/bin/sh") { RedirectStandardInput = true };
         string[] words =
         [
-            "exec", "dockerd", "--config-file", Path.Combine(_directory, "daemon.json"), "--data-root", Path.Combine(_directory, "data"),
+            "exec", .. _space is null ? [] : new[] { "nsenter", $"--net=/run/netns/{_space}" }, "dockerd", "--config-file", Path.Combine(_directory, "daemon.json"), "--data-root", Path.Combine(_directory, "data"),
             "--exec-root", Path.Combine(_directory, "exec"), "--host", Host, "--pidfile", Path.Combine(_directory, "docker.pid"),
-            "--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "vfs",
+            "--storage-driver", "vfs", .. _space is null ? new[] { "--bridge", "none", "--iptables=false", "--ip6tables=false" } : [],
         ];
         File.Delete(Path.Combine(_directory, "docker.pid"));
         start.ArgumentList.Add("-c");
@@ -124,6 +147,7 @@ public sealed class DockerEngine : IDisposable
 
     public void Dispose()
     {
+        GC.SuppressFinalize(this);
         if (_daemon is not null)
         {
             foreach (string id in Docker("ps", "-aq").Output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
@@ -135,6 +159,11 @@ public sealed class DockerEngine : IDisposable
             CommandRunner.Run("/bin/kill", [process.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
             _daemon.WaitForExit(20_000);
             _daemon.Dispose();
+        }
+
+        if (_space is not null)
+        {
+            CommandRunner.Run("ip", ["netns", "del", _space]);
         }
 
         // Mounts of containers that did not go would keep the folder.

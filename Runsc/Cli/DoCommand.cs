@@ -33,6 +33,11 @@ internal static class DoCommand
             spec.Process.Capabilities = new CapabilitiesSpec { Bounding = all, Effective = all, Permitted = all };
             spec.Process.NoNewPrivileges = false;
             spec.Hostname = "runsc-do";
+            if (config.Network == "host")
+            {
+                spec.Linux!.Namespaces!.RemoveAll(space => space.Type == "network");
+            }
+
             string bundle = Directory.CreateTempSubdirectory("runsc-do-").FullName;
             try
             {

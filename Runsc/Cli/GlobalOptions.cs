@@ -23,7 +23,7 @@ internal static class GlobalOptions
         Switch("--strace", "log the application's system calls"),
         Text("--strace-syscalls", "only these calls, with commas between", "NAMES"),
         Words("--platform", "how application code is run: by virtualization, or, without /dev/kvm, by trapping its system calls", "kvm", "systrap"),
-        Words("--network", "network of the container", "none", "sandbox", "host"),
+        Words("--network", "network of the container: its namespace's interfaces on our own TCP/IP (the default), loopback only, or the host's sockets", "sandbox", "none", "host"),
         Words("--file-access", "who else changes the root's files: nobody, or others on the host", "exclusive", "shared"),
         Words("--overlay2", "where changes of files go", "none", "root:memory", "all:memory", "root:self", "all:self"),
         Switch("--ignore-cgroups", "do not use control groups"),

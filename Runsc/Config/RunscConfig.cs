@@ -36,8 +36,8 @@ internal sealed class RunscConfig
     /// <summary>kvm or systrap.</summary>
     public string Platform { get; set; } = "kvm";
 
-    /// <summary>none, until the network stack is there.</summary>
-    public string Network { get; set; } = "none";
+    /// <summary>none, sandbox (the interfaces of the container's network namespace, served by our own TCP/IP) or host.</summary>
+    public string Network { get; set; } = "sandbox";
 
     /// <summary>exclusive, shared, or empty for what fits: a root whose changes stay in memory is nobody else's, others are shared with the host.</summary>
     public string FileAccess { get; set; } = "";

@@ -149,7 +149,7 @@ internal sealed partial class ContainerManager(RunscConfig config)
         List<int> sockets = [];
         try
         {
-            NetworkSetup setup = NetworkScraper.TakeOver(state.SandboxPid, sockets);
+            NetworkSetup setup = NetworkScraper.TakeOver(state.SandboxPid, sockets, config.Rootless);
             Call(state, new ControlRequest { Command = "network", Network = setup }, [.. sockets]);
         }
         finally

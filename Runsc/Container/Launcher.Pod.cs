@@ -23,7 +23,7 @@ internal sealed partial class Launcher
 
         state.SandboxPid = sandbox.SandboxPid;
         state.SandboxStart = sandbox.SandboxStart;
-        NamespacePlan plan = NamespacePlan.For(spec.Linux, hostNetwork: false, config.Rootless);
+        NamespacePlan plan = NamespacePlan.For(spec.Linux, config.Network, config.Rootless);
         int program = Own(HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/exe\0"u8, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC), "/proc/self/exe");
         int log = OpenLog(state.Id);
         List<TreeInfo> goferTrees = [], bootTrees = [];

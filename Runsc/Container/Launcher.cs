@@ -8,6 +8,7 @@ using Runsc.Config;
 using Runsc.Container.Cgroups;
 using Runsc.Container.Hooks;
 using Runsc.Container.Namespaces;
+using Runsc.Container.Network;
 using Runsc.Control;
 using Runsc.Host.Processes;
 using Runsc.Host.Syscalls;
@@ -111,7 +112,12 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             throw new RunscException("root is needed to make a sandbox, or --rootless");
         }
 
-        NamespacePlan plan = NamespacePlan.For(spec.Linux, config.Network == "host", config.Rootless);
+        NamespacePlan plan = NamespacePlan.For(spec.Linux, config.Network, config.Rootless);
+        if (config.Network == "sandbox" && plan.InheritsNetwork)
+        {
+            NetworkScraper.RefuseHostNamespace();
+        }
+
         string? label = HostLabels.Check(spec);
         int program = Own(HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/exe\0"u8, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC), "/proc/self/exe");
         int kvm = config.Platform == "kvm" ? OpenKvm() : -1;

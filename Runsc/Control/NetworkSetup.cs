@@ -9,9 +9,6 @@ internal sealed class NetworkSetup
 
     /// <summary>Docker's name server listens in the namespace: the last descriptor is a UDP socket that is connected to it.</summary>
     public bool HasResolver { get; set; }
-
-    /// <summary>IPv6 is off (net.ipv6.conf.all.disable_ipv6).</summary>
-    public bool Ipv6Disabled { get; set; }
 }
 
 /// <summary>One interface. The descriptor of its packet socket comes with the message, in the order of the links that are not loopback.</summary>
@@ -22,6 +19,9 @@ internal sealed class LinkSetup
     public string Name { get; set; } = "";
 
     public bool IsLoopback { get; set; }
+
+    /// <summary>IPv6 is off here (net.ipv6.conf.INTERFACE.disable_ipv6).</summary>
+    public bool Ipv6Disabled { get; set; }
 
     /// <summary>aa:bb:cc:dd:ee:ff.</summary>
     public string Mac { get; set; } = "";

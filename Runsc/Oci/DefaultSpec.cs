@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using System.Linq;
 
 namespace Runsc.Oci;
 
@@ -30,6 +31,7 @@ internal static class DefaultSpec
                 new MountSpec { Destination = "/dev", Type = "tmpfs", Source = "tmpfs" },
                 new MountSpec { Destination = "/sys", Type = "sysfs", Source = "sysfs", Options = ["nosuid", "noexec", "nodev", "ro"] },
             ],
+            Linux = new LinuxSpec { Namespaces = [.. new[] { "pid", "network", "ipc", "uts", "mount" }.Select(type => new NamespaceSpec { Type = type })] },
         };
     }
 }

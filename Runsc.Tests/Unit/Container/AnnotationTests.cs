@@ -48,13 +48,22 @@ public sealed class AnnotationTests
     [Fact]
     public void Namespaces_OfTheHost_AreNewButForTheNetwork()
     {
-        NamespacePlan plan = NamespacePlan.For(null, hostNetwork: false, rootless: false);
+        NamespacePlan plan = NamespacePlan.For(null, "none", rootless: false);
         Assert.NotEqual(0, plan.Sentry & HostProcess.CLONE_NEWNET);
         Assert.NotEqual(0, plan.Sentry & HostProcess.CLONE_NEWPID);
-        Assert.Equal(0, NamespacePlan.For(null, hostNetwork: true, rootless: false).Sentry & HostProcess.CLONE_NEWNET);
+        foreach (string mode in new[] { "host", "sandbox" })
+        {
+            // Not named, the network is the caller's; named without a path, it is new.
+            plan = NamespacePlan.For(null, mode, rootless: false);
+            Assert.Equal(0, plan.Sentry & HostProcess.CLONE_NEWNET);
+            Assert.True(plan.InheritsNetwork);
+            plan = NamespacePlan.For(new LinuxSpec { Namespaces = [new NamespaceSpec { Type = "network" }] }, mode, rootless: false);
+            Assert.NotEqual(0, plan.Sentry & HostProcess.CLONE_NEWNET);
+            Assert.False(plan.InheritsNetwork);
+        }
 
         LinuxSpec named = new() { Namespaces = [new NamespaceSpec { Type = "network", Path = "/proc/self/ns/net" }, new NamespaceSpec { Type = "pid", Path = "/proc/1/ns/pid" }] };
-        plan = NamespacePlan.For(named, hostNetwork: false, rootless: false);
+        plan = NamespacePlan.For(named, "sandbox", rootless: false);
         Assert.Equal(0, plan.Sentry & HostProcess.CLONE_NEWNET);
         Assert.NotEqual(0, plan.Sentry & HostProcess.CLONE_NEWPID);
         Assert.NotEqual(0, plan.Gofer & HostProcess.CLONE_NEWNET);

@@ -22,8 +22,6 @@ internal static class SandboxNetwork
         List<HostLinkDevice> devices = [];
         using (stack.Enter())
         {
-            stack.Parameters.Ipv6Disabled = setup.Ipv6Disabled;
-
             // The host's kernel has looked for duplicates, and for routers.
             stack.Parameters.DadTransmits = 0;
             int next = 0;
@@ -31,7 +29,13 @@ internal static class SandboxNetwork
             {
                 if (link.IsLoopback)
                 {
-                    AddAddresses(stack, stack.Loopback!, link, setup.Ipv6Disabled);
+                    stack.Loopback!.Ipv6Disabled = link.Ipv6Disabled;
+                    if (link.Ipv6Disabled && stack.Loopback.FindOwn(IpAddress.LoopbackV6) is { } own)
+                    {
+                        stack.RemoveAddress(own);
+                    }
+
+                    AddAddresses(stack, stack.Loopback!, link);
                     continue;
                 }
 
@@ -43,14 +47,15 @@ internal static class SandboxNetwork
                 HostLinkDevice device = new(sockets[next++], ParseMac(link.Mac), link.Mtu, link.GsoMaxSize, stack.Pool);
                 Check(stack.AddInterface(link.Name, device, out NetworkInterface? added, link.Index), link.Name);
                 added!.QueueLength = link.QueueLength;
+                added.Ipv6Disabled = link.Ipv6Disabled;
                 stack.SetUp(added, up: true);
-                AddAddresses(stack, added, link, setup.Ipv6Disabled);
+                AddAddresses(stack, added, link);
                 devices.Add(device);
             }
 
             foreach (LinkSetup link in setup.Links)
             {
-                AddRoutes(stack, link, setup.Ipv6Disabled);
+                AddRoutes(stack, link);
             }
         }
 
@@ -91,12 +96,12 @@ internal static class SandboxNetwork
         return entries;
     }
 
-    private static void AddAddresses(NetworkStack stack, NetworkInterface target, LinkSetup link, bool noIpv6)
+    private static void AddAddresses(NetworkStack stack, NetworkInterface target, LinkSetup link)
     {
         foreach (AddressSetup address in link.Addresses)
         {
             IpAddress own = Parse(address.Address);
-            if (own.IsV6 && noIpv6)
+            if (own.IsV6 && link.Ipv6Disabled)
             {
                 continue;
             }
@@ -122,7 +127,7 @@ internal static class SandboxNetwork
         }
     }
 
-    private static void AddRoutes(NetworkStack stack, LinkSetup link, bool noIpv6)
+    private static void AddRoutes(NetworkStack stack, LinkSetup link)
     {
         NetworkInterface? output = link.IsLoopback ? stack.Loopback : stack.FindInterface(link.Index);
         foreach (RouteSetup route in link.Routes)
@@ -130,7 +135,7 @@ internal static class SandboxNetwork
             IpAddress destination = Parse(route.Destination);
 
             // Routes of the kernel came with the addresses.
-            if (route.Protocol == KernelProtocol || (destination.IsV6 && noIpv6))
+            if (route.Protocol == KernelProtocol || (destination.IsV6 && link.Ipv6Disabled))
             {
                 continue;
             }

@@ -27,6 +27,9 @@ internal sealed class NamespacePlan
     /// <summary>The named network namespace; null for none.</summary>
     public string? NetworkPath { get; private init; }
 
+    /// <summary>The network namespace is the caller's.</summary>
+    public bool InheritsNetwork { get; private init; }
+
     public IReadOnlyList<IdMappingSpec> UserIds { get; private init; } = [];
 
     public IReadOnlyList<IdMappingSpec> GroupIds { get; private init; } = [];
@@ -34,12 +37,15 @@ internal sealed class NamespacePlan
     public bool HasUserNamespace => (Sentry & HostProcess.CLONE_NEWUSER) != 0;
 
     /// <param name="linux">linux of the specification.</param>
-    /// <param name="hostNetwork">The sandbox uses the sockets of the host.</param>
+    /// <param name="network">--network.</param>
     /// <param name="rootless">An ordinary user gets a user namespace, whatever the specification says of ids.</param>
-    public static NamespacePlan For(LinuxSpec? linux, bool hostNetwork, bool rootless)
+    public static NamespacePlan For(LinuxSpec? linux, string network, bool rootless)
     {
-        NamespaceSpec? network = linux?.Namespaces?.Find(space => space.Type == "network");
-        bool named = !string.IsNullOrEmpty(network?.Path);
+        NamespaceSpec? space = linux?.Namespaces?.Find(one => one.Type == "network");
+        bool named = !string.IsNullOrEmpty(space?.Path);
+
+        // Without a word about it, the container has the caller's network (runtime-spec, config-linux.md). There is nothing to have without a network.
+        bool inherited = space is null && network != "none";
 
         // The container's ids on the host: the gofer serves files by them, the Sentry has no others.
         IReadOnlyList<IdMappingSpec> users = linux?.UidMappings ?? [], groups = linux?.GidMappings ?? [];
@@ -51,9 +57,10 @@ internal sealed class NamespacePlan
         int user = users.Count > 0 ? HostProcess.CLONE_NEWUSER : 0;
         return new NamespacePlan
         {
-            Sentry = Always | user | (named || (hostNetwork && network is null) ? 0 : HostProcess.CLONE_NEWNET),
+            Sentry = Always | user | (named || inherited ? 0 : HostProcess.CLONE_NEWNET),
             Gofer = Always | user | HostProcess.CLONE_NEWNET,
-            NetworkPath = named ? network!.Path : null,
+            NetworkPath = named ? space!.Path : null,
+            InheritsNetwork = inherited,
             UserIds = users,
             GroupIds = groups,
         };

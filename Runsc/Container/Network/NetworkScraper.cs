@@ -28,8 +28,9 @@ internal static class NetworkScraper
     /// <summary>Reads and takes over what is in the network namespace of a process.</summary>
     /// <param name="pid">The sandbox's process, which lives in the namespace.</param>
     /// <param name="descriptors">Gets the packet sockets, in the order of the links that are not loopback.</param>
+    /// <param name="rootless">An ordinary user's.</param>
     /// <exception cref="RunscException">One line for the user.</exception>
-    public static NetworkSetup TakeOver(int pid, List<int> descriptors)
+    public static NetworkSetup TakeOver(int pid, List<int> descriptors, bool rootless = false)
     {
         int space = HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes($"/proc/{pid}/ns/net"), 0], Fcntl.O_RDONLY | Fcntl.O_CLOEXEC);
         if (space < 0)
@@ -46,6 +47,13 @@ internal static class NetworkScraper
             try
             {
                 int joined = (int)HostFile.Syscall(SysNo.setns, space, 0);
+                if (joined == -(int)Errno.EPERM && rootless)
+                {
+                    // A namespace inside the sandbox's user namespace, which nobody but the sandbox can enter: there is nothing in it.
+                    setup = new NetworkSetup();
+                    return;
+                }
+
                 if (joined < 0)
                 {
                     throw new RunscException($"cannot enter the network namespace of the sandbox: errno {-joined}");
@@ -64,14 +72,20 @@ internal static class NetworkScraper
         return problem is null ? setup! : throw problem;
     }
 
-    private static NetworkSetup Read(List<int> descriptors)
+    /// <summary>The namespace of the calling thread must be a container's: taking the host's addresses over would cut the host off.</summary>
+    /// <exception cref="RunscException">It is the host's own.</exception>
+    public static void RefuseHostNamespace()
     {
         // Only the first namespace of a system shows its device weights.
         if (File.Exists("/proc/sys/net/core/dev_weight"))
         {
-            throw new RunscException("the network namespace is the host's own: --network=sandbox would take its addresses away (use --network=host or none)");
+            throw new RunscException("the network namespace is the host's own: --network=sandbox would take its addresses away (use --network=host or none, or a network namespace)");
         }
+    }
 
+    private static NetworkSetup Read(List<int> descriptors)
+    {
+        RefuseHostNamespace();
         int socket = HostNetlink.Open();
         if (socket < 0)
         {
@@ -80,7 +94,7 @@ internal static class NetworkScraper
 
         try
         {
-            NetworkSetup setup = new() { Ipv6Disabled = IsOne("/proc/sys/net/ipv6/conf/all/disable_ipv6") };
+            NetworkSetup setup = new();
             foreach (byte[] body in Dump(socket, Rtnetlink.RTM_GETLINK, new byte[16]))
             {
                 if (ReadLink(body) is { } link)
@@ -189,6 +203,7 @@ internal static class NetworkScraper
         link.Mtu = Int32(attributes, Rtnetlink.IFLA_MTU, 1500);
         link.QueueLength = Int32(attributes, Rtnetlink.IFLA_TXQLEN, 1000);
         link.GsoMaxSize = Math.Min(Int32(attributes, Rtnetlink.IFLA_GSO_MAX_SIZE, DefaultGso), DefaultGso);
+        link.Ipv6Disabled = IsOne($"/proc/sys/net/ipv6/conf/{link.Name}/disable_ipv6");
         link.Mac = attributes.TryGetValue(Rtnetlink.IFLA_ADDRESS, out byte[]? mac) ? MacText(mac) : "";
         return link.IsLoopback || (kind == 1 && mac?.Length == 6) ? link : null;
     }

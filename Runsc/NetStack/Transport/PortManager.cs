@@ -4,8 +4,8 @@ namespace Runsc.NetStack.Transport;
 
 /// <summary>Local ports by the rules of Linux (socket(7), ip(7), ipv6(7)). Guarded by the stack's lock.</summary>
 /// <remarks>
-/// Two holders of a port conflict when their addresses and interfaces overlap, unless both set SO_REUSEADDR and (TCP) neither
-/// listens, or both set SO_REUSEPORT for the same user. :: overlaps IPv4 unless it is bound IPV6_V6ONLY.
+/// Two holders of a port conflict when their addresses and interfaces overlap, unless both set SO_REUSEADDR and (TCP) the one that
+/// holds it does not listen, or both set SO_REUSEPORT for the same user. :: overlaps IPv4 unless it is bound IPV6_V6ONLY.
 /// Whether the caller may use a privileged port is the socket's affair.
 /// </remarks>
 internal sealed class PortManager(INetRandom random)
@@ -110,11 +110,12 @@ internal sealed class PortManager(INetRandom random)
         return v6.Address.IsUnspecified && !v6.V6Only && v4.Address.IsV4;
     }
 
-    private static bool MayShare(PortReservation a, PortReservation b)
+    // A new listener may stand beside the connections of an earlier one, never beside another listener.
+    private static bool MayShare(PortReservation holder, PortReservation wanted)
     {
-        bool listens = a.Protocol == Tcp && (a.IsListening || b.IsListening);
-        return (a.ReuseAddress && b.ReuseAddress && !listens)
-            || (a.ReusePort && b.ReusePort && a.User == b.User);
+        bool listens = holder.Protocol == Tcp && holder.IsListening;
+        return (holder.ReuseAddress && wanted.ReuseAddress && !listens)
+            || (holder.ReusePort && wanted.ReusePort && holder.User == wanted.User);
     }
 
     private NetError Pick<TUse>(PortTable table, PortReservation reservation, ref TUse use, NetError none)

@@ -13,6 +13,25 @@ public sealed class TcpDataTests
     private readonly TcpScript _script = new();
 
     [Fact]
+    public void Send_WhoOnlyLooks_HearsOfRoom()
+    {
+        TcpEndpoint connection = _script.Accepted();
+        EventLog log = new();
+        connection.Notifier.Listener = log;
+        connection.SetSendBuffer(20000);
+        for (int at = 1; connection.Readiness.HasFlag(NetEvents.Writable); at += 2000)
+        {
+            // Every write is taken: nobody was refused.
+            _script.Write(connection, at, 2000);
+        }
+
+        Assert.False(log.Seen.HasFlag(NetEvents.Writable));
+        _script.Drop();
+        _script.In($". 1:1(0) ack {connection.UnackedBytes - connection.UnsentBytes + 1} win 32792");
+        Assert.True(log.Seen.HasFlag(NetEvents.Writable));
+    }
+
+    [Fact]
     public void Receive_QuickAtFirst_ThenEverySecond()
     {
         TcpEndpoint connection = _script.Accepted();

@@ -160,6 +160,28 @@ public sealed class TcpListenTests
     }
 
     [Fact]
+    public void ReuseAddress_NewListener_BesideConnectionsOfTheLast()
+    {
+        TcpEndpoint first = _script.Listen(setUp: e => e.Port.ReuseAddress = true);
+        _script.In("S 0:0(0) win 1000 <mss 1000>");
+        _script.Out("S. 0:0(0) ack 1");
+        _script.In(". 1:1(0) ack 1");
+        Assert.Equal(NetError.None, first.Accept(out TcpEndpoint? connection));
+        TcpEndpoint second = _script.Tcp.CreateEndpoint(isV6: false);
+        second.Port.ReuseAddress = true;
+        Assert.Equal(NetError.AddressInUse, second.Bind(new IpEndpoint(IpAddress.AnyV4, _script.OurPort)));
+        first.Close();
+        Assert.Equal(NetError.None, second.Bind(new IpEndpoint(IpAddress.AnyV4, _script.OurPort)));
+        Assert.Equal(NetError.None, second.Listen(5));
+        Assert.Equal(TcpState.Established, connection!.State);
+
+        // Without the option the connection holds the port.
+        second.Close();
+        TcpEndpoint third = _script.Tcp.CreateEndpoint(isV6: false);
+        Assert.Equal(NetError.AddressInUse, third.Bind(new IpEndpoint(IpAddress.AnyV4, _script.OurPort)));
+    }
+
+    [Fact]
     public void ReusePort_Spreads()
     {
         List<TcpEndpoint> listeners = [];

@@ -147,6 +147,11 @@ internal sealed partial class TcpEndpoint : TcpFlow
             {
                 events |= NetEvents.Writable;
             }
+            else
+            {
+                // Whoever looks may sleep on it, without a write that was refused.
+                _writerWaits = true;
+            }
 
             if (_urgent == UrgentState.Valid)
             {

@@ -1,0 +1,117 @@
+using System;
+using System.Text.RegularExpressions;
+using Runsc.Tests.Support;
+using Xunit;
+
+namespace Runsc.Tests.Docker;
+
+/// <summary>A test with a Docker daemon that has bridges.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class NetworkFactAttribute : FactAttribute
+{
+    public NetworkFactAttribute() => Skip = NetworkEngine.NetworkMissing;
+}
+
+/// <summary>What people do with Docker's networks. All traffic stays in a network namespace of the test.</summary>
+[Collection("sandbox")]
+public sealed partial class NetworkTests(NetworkEngine engine) : IClassFixture<NetworkEngine>
+{
+    private const string Server = "mkdir -p /www && echo \"$HOSTNAME serves\" > /www/index.html && exec httpd -f -p 80 -h /www";
+
+    private static string Name() => "n" + Guid.NewGuid().ToString("N")[..12];
+
+    /// <summary>A web server, detached; it listens when this returns.</summary>
+    private string Serve(params string[] options)
+    {
+        string name = Name();
+        engine.Do(["run", "-d", "--name", name, "--hostname", name, .. options, "bb", "sh", "-c", "export HOSTNAME=" + name + ";" + Server]);
+        DockerEngine.Await(() => engine.Docker("exec", name, "wget", "-qO-", "http://127.0.0.1/").Output == $"{name} serves\n", "the server does not answer itself");
+        return name;
+    }
+
+    private string AddressOf(string name, string field = "IPAddress") => engine.Do("inspect", "-f", "{{range .NetworkSettings.Networks}}{{." + field + "}}{{end}}", name);
+
+    [NetworkFact]
+    public void Bridge_PublishedPort_IsReachedFromOutside()
+    {
+        string name = Serve("-p", "127.0.0.1:18080:80");
+        Assert.Equal($"{name} serves\n", engine.Outside("busybox", "wget", "-T", "10", "-qO-", "http://127.0.0.1:18080/").Output);
+        Assert.Equal($"{name} serves\n", engine.Outside("busybox", "wget", "-T", "10", "-qO-", $"http://{AddressOf(name)}/").Output);
+        string addresses = engine.Do("exec", name, "ip", "addr", "show", "eth0");
+        Assert.Contains($"inet {AddressOf(name)}/", addresses, StringComparison.Ordinal);
+        Assert.Contains(engine.Do("inspect", "-f", "{{.NetworkSettings.MacAddress}}", name), addresses, StringComparison.Ordinal);
+        Assert.Contains("default via " + engine.Do("inspect", "-f", "{{.NetworkSettings.Gateway}}", name), engine.Do("exec", name, "ip", "route"), StringComparison.Ordinal);
+
+        // The host's kernel has the address no more.
+        string process = engine.Do("inspect", "-f", "{{.State.Pid}}", name);
+        Assert.DoesNotContain("inet ", CommandRunner.Run("nsenter", ["-t", process, "-n", "ip", "addr", "show", "eth0"]).Output, StringComparison.Ordinal);
+
+        // What docker stats tells as received and sent is more than nothing.
+        Match traffic = Traffic().Match(engine.Do("stats", "--no-stream", "--format", "{{.NetIO}}", name));
+        Assert.True(traffic.Success && traffic.Groups[1].Value != "0" && traffic.Groups[2].Value != "0", traffic.Value);
+        engine.Do("rm", "-f", name);
+    }
+
+    [NetworkFact]
+    public void Bridge_ReachesAServerOutside()
+    {
+        string name = Serve("--network", "bridge");
+        string gateway = engine.Do("inspect", "-f", "{{.NetworkSettings.Gateway}}", name);
+        using System.Diagnostics.Process server = System.Diagnostics.Process.Start("nsenter", $"--net=/run/netns/{engine.Space} busybox httpd -f -p {gateway}:8000 -h /etc")!;
+        try
+        {
+            string mine = CommandRunner.Run("busybox", ["sha256sum", "/etc/services"]).Output[..64];
+            DockerEngine.Await(
+                () => engine.Docker("exec", name, "sh", "-c", $"wget -T 5 -qO- http://{gateway}:8000/services | sha256sum").Output.StartsWith(mine, StringComparison.Ordinal),
+                "the file does not come");
+        }
+        finally
+        {
+            server.Kill();
+            server.WaitForExit();
+        }
+
+        Assert.Contains(" 0% packet loss", engine.Do("exec", name, "ping", "-c", "3", "-W", "10", gateway), StringComparison.Ordinal);
+        engine.Do("rm", "-f", name);
+    }
+
+    [NetworkFact]
+    public void UserNetwork_NamesAreResolved()
+    {
+        string network = Name();
+        engine.Do("network", "create", network);
+        string server = Serve("--network", network, "--network-alias", "web");
+        foreach (string name in new[] { server, "web" })
+        {
+            CommandResult result = engine.Docker("run", "--rm", "--network", network, "bb", "wget", "-T", "10", "-qO-", $"http://{name}/");
+            Assert.True(result.Output == $"{server} serves\n", result.ToString());
+        }
+
+        CommandResult wrong = engine.Docker("run", "--rm", "--network", network, "bb", "nslookup", "no-such-name.", "127.0.0.11");
+        Assert.NotEqual(0, wrong.Status);
+
+        // Networks are apart.
+        Assert.NotEqual(0, engine.Docker("run", "--rm", "bb", "wget", "-T", "2", "-qO-", $"http://{AddressOf(server)}/").Status);
+        engine.Do("rm", "-f", server);
+        engine.Do("network", "rm", network);
+    }
+
+    [NetworkFact]
+    public void Ipv6Network_BothFamiliesServe()
+    {
+        string network = Name();
+        engine.Do("network", "create", "--ipv6", "--subnet", "fd99:7::/64", network);
+        string server = Serve("--network", network);
+        string address = AddressOf(server, "GlobalIPv6Address");
+        Assert.Equal($"{server} serves\n", engine.Docker("run", "--rm", "--network", network, "bb", "wget", "-T", "10", "-qO-", $"http://[{address}]/").Output);
+        Assert.Equal($"{server} serves\n", engine.Docker("run", "--rm", "--network", network, "bb", "wget", "-T", "10", "-qO-", $"http://{AddressOf(server)}/").Output);
+        engine.Do("rm", "-f", server);
+
+        // Where Docker gives no IPv6 there is none, not even on lo.
+        Assert.DoesNotContain("inet6", engine.Do("run", "--rm", "bb", "ip", "addr"), StringComparison.Ordinal);
+        engine.Do("network", "rm", network);
+    }
+
+    [GeneratedRegex("^([0-9.]+)[kMG]?B / ([0-9.]+)[kMG]?B")]
+    private static partial Regex Traffic();
+}

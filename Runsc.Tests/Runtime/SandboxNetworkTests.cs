@@ -1,0 +1,111 @@
+using System;
+using System.IO;
+using System.Text.Json.Nodes;
+using Runsc.Tests.Support;
+using Runsc.Tests.Unit.NetStack;
+using Xunit;
+
+namespace Runsc.Tests.Runtime;
+
+/// <summary>--network of the published binary: whose interfaces a container gets, and when it is refused.</summary>
+[Collection("sandbox")]
+public sealed class SandboxNetworkTests
+{
+    [SandboxFact]
+    public void Default_NewNamespace_HasLoopback()
+    {
+        using Sandbox sandbox = Make();
+        CommandResult result = sandbox.Run(["sh", "-c", "ip addr; busybox ping -c 1 127.0.0.1"]);
+        Assert.True(result.Status == 0, result.ToString());
+        Assert.Contains("inet 127.0.0.1/8", result.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("2: ", result.Output, StringComparison.Ordinal);
+    }
+
+    [SandboxFact]
+    public void HostsOwnNamespace_IsRefused_NothingIsLeft()
+    {
+        if (!File.Exists("/proc/sys/net/core/dev_weight"))
+        {
+            // The tests run in a network namespace themselves: it would be taken over, not refused.
+            return;
+        }
+
+        using Sandbox sandbox = Make();
+        JsonArray spaces = (JsonArray)sandbox.Config["linux"]!["namespaces"]!;
+        foreach (string? path in new[] { null, "/proc/1/ns/net" })
+        {
+            spaces.RemoveAll(space => (string)space!["type"]! == "network");
+            if (path is not null)
+            {
+                spaces.Add(new JsonObject { ["type"] = "network", ["path"] = path });
+            }
+
+            CommandResult result = sandbox.Run(["sh", "-c", "echo runs"]);
+            Assert.Equal(128, result.Status);
+            Assert.Equal("", result.Output);
+            Assert.Contains("the network namespace is the host's own", result.Error, StringComparison.Ordinal);
+            Assert.True(!Directory.Exists(sandbox.State) || Directory.GetFileSystemEntries(sandbox.State).Length == 0, "state is left");
+        }
+    }
+
+    [SandboxNamespaceFact]
+    public void NamedNamespace_InterfacesMoveIn()
+    {
+        string name = $"runsc{Environment.ProcessId}";
+        string script = $"""
+            set -e
+            ip netns add {name}o; ip netns add {name}i
+            ip -n {name}o link add v1 type veth peer name eth0 netns {name}i
+            ip -n {name}o link set lo up; ip -n {name}o link set v1 up
+            ip -n {name}o addr add 10.77.0.1/24 dev v1; ip -n {name}o -6 addr add fd77::1/64 dev v1 nodad
+            ip -n {name}i link set lo up; ip -n {name}i link set eth0 up
+            ip -n {name}i addr add 10.77.0.2/24 brd + dev eth0; ip -n {name}i -6 addr add fd77::2/64 dev eth0 nodad
+            ip -n {name}i route add default via 10.77.0.1
+            """;
+        try
+        {
+            CommandRunner.Shell(script);
+            using Sandbox sandbox = Make();
+            JsonArray spaces = (JsonArray)sandbox.Config["linux"]!["namespaces"]!;
+            spaces.RemoveAll(space => (string)space!["type"]! == "network");
+            spaces.Add(new JsonObject { ["type"] = "network", ["path"] = $"/run/netns/{name}i" });
+            sandbox.Config["process"]!["args"] = new JsonArray("sh", "-c", "echo inside > /tmp/index.html; exec busybox httpd -f -p 80 -h /tmp");
+            sandbox.WriteConfig();
+            CommandResult result = CommandRunner.Run("/bin/sh", ["-c", $"{TestEnvironment.Binary} --root {sandbox.State} {string.Join(' ', sandbox.Flags)} run --detach --bundle {sandbox.Bundle} {sandbox.Id} </dev/null >/dev/null 2>{sandbox.Directory}/error"]);
+            Assert.True(result.Status == 0, File.ReadAllText($"{sandbox.Directory}/error"));
+            string inside = sandbox.Runsc(["exec", sandbox.Id, "sh", "-c", "ip addr; ip route"]).Output;
+            Assert.Contains("inet 10.77.0.2/24 brd 10.77.0.255", inside, StringComparison.Ordinal);
+            Assert.Contains("inet6 fd77::2/64", inside, StringComparison.Ordinal);
+            Assert.Contains("default via 10.77.0.1", inside, StringComparison.Ordinal);
+            foreach (string address in new[] { "10.77.0.2", "[fd77::2]" })
+            {
+                Assert.Equal("inside\n", CommandRunner.Shell($"for i in 1 2 3 4 5 6 7 8 9 10; do ip netns exec {name}o busybox wget -T 5 -qO- http://{address}/ && break; sleep 0.3; done"));
+            }
+
+            result = sandbox.Runsc(["exec", sandbox.Id, "sh", "-c", "busybox ping -c 2 10.77.0.1 && busybox ping -c 2 fd77::1 && busybox ping -c 2 -s 5000 10.77.0.1"]);
+            Assert.True(result.Status == 0, result.ToString());
+        }
+        finally
+        {
+            CommandRunner.Run("/bin/sh", ["-c", $"ip netns del {name}i; ip netns del {name}o"]);
+        }
+    }
+
+    private static Sandbox Make()
+    {
+        Sandbox sandbox = new();
+        sandbox.Flags.Remove("--network=none");
+        foreach (string program in new[] { "ip", "ping" })
+        {
+            File.CreateSymbolicLink(Path.Combine(sandbox.Root, "bin", program), "busybox");
+        }
+
+        return sandbox;
+    }
+}
+
+/// <summary>A test with a sandbox and network namespaces of the host.</summary>
+public sealed class SandboxNamespaceFactAttribute : FactAttribute
+{
+    public SandboxNamespaceFactAttribute() => Skip = TestEnvironment.SandboxMissing ?? NamespaceTests.Missing();
+}
