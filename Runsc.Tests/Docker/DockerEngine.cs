@@ -74,12 +74,36 @@ public class DockerEngine : IDisposable
     /// <summary>docker run --rm without a network, of the image.</summary>
     internal CommandResult Run(IEnumerable<string> options, params string[] command) => Docker(["run", "--rm", "--network=none", .. options, "bb", .. command]);
 
-    /// <summary>Kills the daemon, as a crash would, and starts it again.</summary>
+    /// <summary>
+    /// Kills the daemon, as a crash would, and starts it again. Its containerd dies with it but stays a zombie until process 1 collects it; a daemon
+    /// that finds the number of a zombie in the pid file takes it for a containerd that runs and waits for it. So the number is taken away.
+    /// </summary>
     internal void CrashAndRestart()
     {
+        string pidFile = Path.Combine(_directory, "exec/containerd/containerd.pid");
+        string status = $"/proc/{File.ReadAllText(pidFile)}/stat";
         _daemon!.Kill();
-        _daemon.WaitForExit();
+        if (!_daemon.WaitForExit(StartSeconds * 1000))
+        {
+            throw new TimeoutException("dockerd does not die");
+        }
+
+        Await(() => !File.Exists(status) || Read(status).Contains(") Z ", StringComparison.Ordinal), "containerd does not die with dockerd");
+        File.Delete(pidFile);
         Start();
+    }
+
+    /// <summary>Text of a file of /proc; empty when the process has gone meanwhile.</summary>
+    private static string Read(string file)
+    {
+        try
+        {
+            return File.ReadAllText(file);
+        }
+        catch (IOException)
+        {
+            return "";
+        }
     }
 
     /// <summary>Asks again and again, for a state that comes by itself.</summary>
@@ -119,7 +143,7 @@ public class DockerEngine : IDisposable
         _daemon = Process.Start(start)!;
         for (int i = 0; Docker("version").Status != 0; i++)
         {
-            if (i == StartSeconds * 5)
+            if (i == StartSeconds * 5 || _daemon.HasExited)
             {
                 throw new TimeoutException("dockerd does not come up: " + File.ReadAllText(Path.Combine(_directory, "log")));
             }
@@ -155,9 +179,15 @@ public class DockerEngine : IDisposable
                 Docker("rm", "-f", id);
             }
 
-            int process = int.Parse(File.ReadAllText(Path.Combine(_directory, "docker.pid")));
-            CommandRunner.Run("/bin/kill", [process.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
-            _daemon.WaitForExit(20_000);
+            if (!_daemon.HasExited)
+            {
+                CommandRunner.Run("/bin/kill", [_daemon.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+                if (!_daemon.WaitForExit(20_000))
+                {
+                    _daemon.Kill(entireProcessTree: true);
+                }
+            }
+
             _daemon.Dispose();
         }
 
@@ -166,7 +196,18 @@ public class DockerEngine : IDisposable
             CommandRunner.Run("ip", ["netns", "del", _space]);
         }
 
-        // Mounts of containers that did not go would keep the folder.
-        CommandRunner.Run("/bin/sh", ["-c", $"grep -o '{_directory}[^ ]*' /proc/mounts | sort -r | xargs -r -n1 umount -l; rm -rf {_directory}"]);
+        // Of a daemon that did not come back: its containers, their shims, and mounts that would keep the folder.
+        CommandRunner.Run("/bin/sh",
+        [
+            "-c",
+            $"""
+            for root in {_directory}/exec/runtime-*/moby; do
+                for id in $({TestEnvironment.Binary} --root $root list --quiet); do {TestEnvironment.Binary} --root $root delete --force $id; done
+            done
+            for process in /proc/[0-9]*; do tr '\\0' ' ' < $process/cmdline 2>/dev/null | grep -q -e '-address {_directory}/' && kill -9 "$(basename $process)"; done
+            grep -o '{_directory}[^ ]*' /proc/mounts | sort -r | xargs -r -n1 umount -l
+            rm -rf {_directory}
+            """,
+        ]);
     }
 }

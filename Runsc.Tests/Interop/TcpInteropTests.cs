@@ -45,7 +45,7 @@ public sealed class TcpInteropTests(ITestOutputHelper output) : IDisposable
         _processes.ForEach(process =>
         {
             process.Kill(entireProcessTree: true);
-            process.WaitForExit();
+            process.WaitForExit(60_000);
             process.Dispose();
         });
         Directory.Delete(_folder, recursive: true);
@@ -227,7 +227,7 @@ public sealed class TcpInteropTests(ITestOutputHelper output) : IDisposable
     private static void Stop(Process process)
     {
         process.Kill(entireProcessTree: true);
-        process.WaitForExit();
+        Assert.True(process.WaitForExit(60_000));
     }
 
     /// <summary>A process that keeps a network namespace.</summary>
@@ -247,12 +247,9 @@ public sealed class TcpInteropTests(ITestOutputHelper output) : IDisposable
 
     private static string Run(string program, string arguments, bool mayFail = false)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        string text = process.StandardOutput.ReadToEnd();
-        string error = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        Assert.True(process.ExitCode == 0 || mayFail, $"{program} {arguments}: {text}{error}");
-        return text;
+        CommandResult result = CommandRunner.Run("/bin/sh", ["-c", $"exec {program} {arguments}"]);
+        Assert.True(result.Status == 0 || mayFail, $"{program} {arguments}: {result}");
+        return result.Output;
     }
 
     /// <summary>Our stack on an interface of a namespace, with its threads.</summary>

@@ -112,6 +112,20 @@ public sealed class LifecycleTests
         Assert.Equal(44, (int)JsonNode.Parse(sandbox.Runsc(["wait", sandbox.Id]).Output)!["exitStatus"]!);
     }
 
+    /// <summary>A closed standard descriptor is /dev/null inside, and not a file of the runtime that got its number.</summary>
+    [SandboxFact]
+    public void ClosedInputAndOutput_AreNull()
+    {
+        using Sandbox sandbox = new();
+        Process(sandbox, "sh", "-c", "cat; echo $?; stat -L -c %t:%T /proc/self/fd/0; echo lost >&2");
+        sandbox.WriteConfig();
+        string words = string.Join(' ', (string[])["--root", sandbox.State, .. sandbox.Flags, "run", "--bundle", sandbox.Bundle, sandbox.Id]);
+        CommandResult result = CommandRunner.Run("/bin/sh", ["-c", $"{TestEnvironment.Binary} {words} <&- 2>&-"]);
+        Assert.Equal((0, "0\n1:3\n", ""), (result.Status, result.Output, result.Error));
+        result = CommandRunner.Run("/bin/sh", ["-c", $"{TestEnvironment.Binary} {words} >&-"]);
+        Assert.Equal((0, "lost\n"), (result.Status, result.Error));
+    }
+
     private static void AwaitText(string file, string text)
     {
         for (int i = 0; !File.ReadAllText(file).Contains(text, StringComparison.Ordinal); i++)
@@ -176,7 +190,7 @@ public sealed class LifecycleTests
         CommandResult result = sandbox.Run(
         [
             "sh", "-c",
-            "id -u; id -g; id -G; umask; nice; cat /proc/self/oom_score_adj; pwd; cat /proc/sys/kernel/domainname 2>/dev/null; wc -c < /etc/secret; ls /proc/sys | wc -l; touch /tmp/x 2>/dev/null || echo ro; echo x > /dev/void && echo void",
+            "id -u; id -g; id -G; umask; cut -d ' ' -f 19 /proc/self/stat; cat /proc/self/oom_score_adj; pwd; cat /proc/sys/kernel/domainname 2>/dev/null; wc -c < /etc/secret; ls /proc/sys | wc -l; touch /tmp/x 2>/dev/null || echo ro; echo x > /dev/void && echo void",
         ]);
         Assert.Equal("7\n8\n8 9 10\n0077\n4\n77\n/made/here\n0\n0\nro\nvoid\n", result.Output);
     }
@@ -214,7 +228,7 @@ public sealed class LifecycleTests
     [SandboxFact]
     public void CommandLineKilled_AtAnyMoment_LeavesNothingForDelete()
     {
-        for (int delay = 0; delay < 300; delay += 15)
+        for (int delay = 1; delay < 300; delay += 15)
         {
             using Sandbox sandbox = new();
             Process(sandbox, "sleep", "1000");

@@ -1,6 +1,8 @@
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
+using System.IO;
+using System.Text;
 using System.Threading.Tasks;
 
 namespace Runsc.Tests.Support;
@@ -15,6 +17,9 @@ internal static class CommandRunner
 {
     /// <summary>A command still running then hangs: it is killed, and the test fails with what it wrote until then.</summary>
     private static readonly TimeSpan s_hang = TimeSpan.FromMinutes(5);
+
+    /// <summary>For the last output of a program that was killed.</summary>
+    private static readonly TimeSpan s_rest = TimeSpan.FromSeconds(5);
 
     public static CommandResult Run(string program, IEnumerable<string> arguments, string? input = null, string? directory = null)
     {
@@ -31,21 +36,74 @@ internal static class CommandRunner
         }
 
         using Process process = Process.Start(start) ?? throw new InvalidOperationException($"cannot start {program}");
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        if (input is not null)
-        {
-            process.StandardInput.Write(input);
-        }
-
-        process.StandardInput.Close();
+        Reader output = new(process.StandardOutput), error = new(process.StandardError);
+        Task writing = Feed(process, input);
         if (!process.WaitForExit(s_hang))
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)} hangs; its output so far:\n{output.Result}\n{error.Result}");
+            output.Await(s_rest);
+            error.Await(s_rest);
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} hangs; its output so far:\n{output.Text}\n{error.Text}");
         }
 
-        return new CommandResult(process.ExitCode, output.Result, error.Result);
+        if (!output.Await(s_hang) || !error.Await(s_hang) || !writing.Wait(s_hang))
+        {
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} ended, but something it left keeps its output open; so far:\n{output.Text}\n{error.Text}");
+        }
+
+        return new CommandResult(process.ExitCode, output.Text, error.Text);
+    }
+
+    private static async Task Feed(Process process, string? input)
+    {
+        try
+        {
+            if (input is not null)
+            {
+                await process.StandardInput.WriteAsync(input);
+            }
+
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // The program ended, or closed its input, before it read all.
+        }
+    }
+
+    /// <summary>Takes what a program writes as it comes, so that it is there when the program hangs.</summary>
+    private sealed class Reader
+    {
+        private readonly StringBuilder _text = new();
+        private readonly Task _task;
+
+        public Reader(StreamReader stream) => _task = ReadAsync(stream);
+
+        public string Text
+        {
+            get
+            {
+                lock (_text)
+                {
+                    return _text.ToString();
+                }
+            }
+        }
+
+        public bool Await(TimeSpan limit) => _task.Wait(limit);
+
+        private async Task ReadAsync(StreamReader stream)
+        {
+            char[] buffer = new char[4096];
+            int count;
+            while ((count = await stream.ReadAsync(buffer)) > 0)
+            {
+                lock (_text)
+                {
+                    _text.Append(buffer, 0, count);
+                }
+            }
+        }
     }
 
     /// <summary>Runs a shell command on the host and expects success.</summary>

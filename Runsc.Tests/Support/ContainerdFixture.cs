@@ -79,7 +79,10 @@ public sealed class ContainerdFixture : IDisposable
     internal void Kill()
     {
         _daemon!.Kill();
-        _daemon.WaitForExit();
+        if (!_daemon.WaitForExit(60_000))
+        {
+            throw new TimeoutException("containerd does not die");
+        }
     }
 
     internal void Start()

@@ -26,7 +26,10 @@ internal sealed class Sandbox : IDisposable
             }
 
             File.Copy("/bin/busybox", Path.Combine(Root, "bin/busybox"));
-            File.CreateSymbolicLink(Path.Combine(Root, "bin/sh"), "busybox");
+            foreach (string applet in (string[])["sh", "sleep", "true", "cat"])
+            {
+                File.CreateSymbolicLink(Path.Combine(Root, "bin", applet), "busybox");
+            }
         }
 
         Config = new JsonObject

@@ -28,7 +28,7 @@ public sealed class HostLinkTests : IDisposable
     public void Dispose() => _processes.ForEach(process =>
     {
         process.Kill();
-        process.WaitForExit();
+        process.WaitForExit(60_000);
         process.Dispose();
     });
 
