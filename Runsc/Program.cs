@@ -3,6 +3,7 @@ using System.Globalization;
 using System.IO;
 using Runsc.Boot;
 using Runsc.Cli;
+using Runsc.Host.Syscalls;
 using Runsc.Shim;
 
 namespace Runsc;
@@ -22,6 +23,8 @@ internal static class Program
                 _ => BootMain.Run(info),
             };
         }
+
+        HostFile.FillStandardDescriptors();
 
         // A link of another name makes it a shim of containerd.
         string program = Environment.GetCommandLineArgs()[0];

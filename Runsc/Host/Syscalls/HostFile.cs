@@ -187,6 +187,25 @@ internal static unsafe partial class HostFile
 
     public static int GetFlags(int fd) => HostResult.Of(FcntlNative(fd, Fcntl.F_GETFL, 0));
 
+    /// <summary>
+    /// Standard descriptors that the caller has closed become /dev/null: the next file that this process opens would get such a number, and would
+    /// be given to a container as its input or output.
+    /// </summary>
+    public static void FillStandardDescriptors()
+    {
+        // The lowest number that is free is given, so nothing below 3 is left when one above 2 comes.
+        int fd;
+        do
+        {
+            fd = OpenAt(Fcntl.AT_FDCWD, "/dev/null\0"u8, Fcntl.O_RDWR);
+        }
+        while (fd is >= 0 and <= 2);
+        if (fd > 2)
+        {
+            Close(fd);
+        }
+    }
+
     /// <summary>F_SETFD: whether the descriptor is closed by execve.</summary>
     public static int SetCloseOnExec(int fd, bool close) => HostResult.Of(FcntlNative(fd, Fcntl.F_SETFD, close ? Fcntl.FD_CLOEXEC : 0));
 
