@@ -119,10 +119,12 @@ public abstract class ExceptionTests : PlatformTests
     [EachPlatform]
     public void Compatibility32_JumpToSelector_HarmsNobody()
     {
-        // push $0x23 ; push $code+0x10 ; lretq          32-bit code at 0x10: int $0x80, and at 0x20: syscall
+        // ljmp *code+0x38, where 0x23:code+0x10 is          32-bit code at 0x10: int $0x80, and at 0x20: syscall
+        // (not a far return: QEMU reads its stack with the rights of the kernel, which SMAP forbids)
         byte[] code = new byte[0x40];
-        byte[] jump = [0x6a, 0x23, 0x68, 0x10, 0x00, 0x40, 0x00, 0x48, 0xcb];
+        byte[] jump = [0xff, 0x2c, 0x25, 0x38, 0x00, 0x40, 0x00];
         jump.CopyTo(code, 0);
+        new byte[] { 0x10, 0x00, 0x40, 0x00, 0x23, 0x00 }.CopyTo(code, 0x38);
         new byte[] { 0xcd, 0x80 }.CopyTo(code, 0x10);
         new byte[] { 0x0f, 0x05, 0x0f, 0x0b }.CopyTo(code, 0x20);
         new byte[] { 0x0f, 0x05 }.CopyTo(code, 0x30);
@@ -133,7 +135,7 @@ public abstract class ExceptionTests : PlatformTests
             task.Start();
             TrapInfo trap = task.Run();
             Assert.True(trap.Kind is TrapKind.Exception or TrapKind.SystemCall or TrapKind.PageFault, task.Describe(trap));
-            code[3] = 0x20;
+            code[0x38] = 0x20;
             code.CopyTo(machine.Bytes(task.DataOffset - 4096, 4096));
 
             // The next switch is in 64-bit mode again.

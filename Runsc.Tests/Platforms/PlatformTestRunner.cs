@@ -1,7 +1,10 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
+using System.IO;
 using System.Linq;
 using System.Reflection;
+using System.Threading;
 using Runsc.Tests.Benchmarks;
 using Runsc.Tests.Kvm;
 using Xunit;
@@ -10,10 +13,13 @@ namespace Runsc.Tests.Platforms;
 
 /// <summary>
 /// Runs the tests of the platforms without a test host, for a machine that has only the .NET runtime: <c>dotnet exec Runsc.Tests.dll [part of a name]</c>.
-/// The status is the number of failures.
+/// The status is the number of failures. A test that does not end is reported with what its threads do, and left behind.
 /// </summary>
 internal static class PlatformTestRunner
 {
+    /// <summary>For one test, in the time of an emulated machine that shares its processors.</summary>
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(3);
+
     private static int Main(string[] args)
     {
         if (args is ["--bench" or "--bench-systrap", ..])
@@ -36,23 +42,81 @@ internal static class PlatformTestRunner
             }
 
             Console.WriteLine($"     {FullName(type, method)}");
+            long start = Stopwatch.GetTimestamp();
+            string? failure = Run(type, method);
+            string seconds = $"{Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s";
+            if (failure is null)
+            {
+                passed++;
+                Console.WriteLine($"ok   {FullName(type, method)} ({seconds})");
+            }
+            else
+            {
+                failed++;
+                Console.WriteLine($"FAIL {FullName(type, method)} ({seconds}): {failure}");
+            }
+        }
+
+        Console.WriteLine($"{passed} passed, {failed} failed, {skipped} skipped");
+        Console.Out.Flush();
+
+        // Tests that were left behind must not hold the process.
+        Environment.Exit(failed);
+        return failed;
+    }
+
+    /// <summary>Why the test failed; null if it did not.</summary>
+    private static string? Run(Type type, MethodInfo method)
+    {
+        string? failure = null;
+        Thread thread = new(() =>
+        {
             try
             {
                 object instance = Activator.CreateInstance(type)!;
                 method.Invoke(instance, null);
                 (instance as IDisposable)?.Dispose();
-                passed++;
-                Console.WriteLine($"ok   {FullName(type, method)}");
             }
             catch (TargetInvocationException e)
             {
-                failed++;
-                Console.WriteLine($"FAIL {FullName(type, method)}: {e.InnerException}");
+                failure = $"{e.InnerException}";
             }
+        })
+        {
+            IsBackground = true,
+            Name = "test",
+        };
+        thread.Start();
+        return thread.Join(s_limit) ? failure : $"does not end\n{DescribeThreads()}";
+    }
+
+    private static string DescribeThreads()
+    {
+        List<string> lines = [];
+        foreach (string folder in Directory.GetDirectories("/proc/self/task"))
+        {
+            string[] values = [.. ((string[])["comm", "wchan", "syscall", "stack", "status"]).Select(file => Read(Path.Combine(folder, file)))];
+            string state = values[4].Split('\n').FirstOrDefault(line => line.StartsWith("State:", StringComparison.Ordinal), "");
+            lines.Add($"  {Path.GetFileName(folder)} {values[0]}: {state} {values[1]}, {values[2]} {values[3].Replace('\n', ' ')}");
         }
 
-        Console.WriteLine($"{passed} passed, {failed} failed, {skipped} skipped");
-        return failed;
+        return string.Join('\n', lines);
+    }
+
+    private static string Read(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (IOException)
+        {
+            return "?";
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return "?";
+        }
     }
 
     private static IEnumerable<(Type Type, MethodInfo Method)> FindTests() =>
