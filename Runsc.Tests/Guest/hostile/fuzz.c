@@ -32,6 +32,7 @@ static uint64_t next(void)
 
 static unsigned below(unsigned n) { return next() % n; }
 
+static volatile unsigned *done; // Calls made in this round; shared with the parent, and so outside of what children know of.
 static unsigned char *area;   // 16 pages with rights, then one without
 static const char *const paths[] = {
     "/", ".", "..", "", "/proc/self/maps", "/proc/self/mem", "/proc/self/fd/0", "/proc/self/status", "/proc/self/smaps", "/proc/1/stat", "/proc/self/exe",
@@ -142,7 +143,7 @@ static void prepare(void)
 
 static void run(unsigned calls)
 {
-    static const struct itimerval tick = {{0, 50000}, {0, 50000}};
+    static const struct itimerval tick = {{0, 10000}, {0, 10000}};
     struct rlimit limit = {64, 64};
     struct sigaction action = {.sa_handler = (void (*)(int))skipped};
     prepare();
@@ -155,7 +156,7 @@ static void run(unsigned calls)
     // Interrupts blocking calls; the handler does nothing of importance.
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &tick, NULL);
-    for (unsigned i = 0; i < calls; i++) {
+    for (; *done < calls; ++*done) {
         long nr = below(64) == 0 ? (long)number() : (long)below(470);
         if (skipped(nr))
             continue;
@@ -167,30 +168,48 @@ static void run(unsigned calls)
     _exit(0);
 }
 
+// Whatever the child and its children do, this returns: 0 when the calls are made, 1 when nothing has happened for a while.
+static int await(pid_t pid)
+{
+    int status;
+    unsigned seen = 0, still = 0;
+    for (; still < 30 && waitpid(pid, &status, WNOHANG) == 0; still++) {
+        usleep(5000);
+        if (*done != seen) {
+            seen = *done;
+            still = 0;
+        }
+    }
+    kill(-1, SIGKILL);
+    while (waitpid(-1, &status, 0) > 0 || errno == EINTR)
+        ;
+    return still == 30;
+}
+
 int main(int argc, char **argv)
 {
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
     unsigned rounds = argc > 2 ? atoi(argv[2]) : 10, calls = argc > 3 ? atoi(argv[3]) : 2000;
+    done = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (unsigned round = 0; round < rounds; round++) {
-        state = seed * 0x9e3779b97f4a7c15ull + round + 1;
-        fflush(stdout);
-        pid_t pid = fork();
-        if (pid == 0) {
-            setsid();
-            int quiet = open("/dev/null", O_RDWR);
-            dup2(quiet, 0);
-            dup2(quiet, 1);
-            dup2(quiet, 2);
-            run(calls);
+        // A child that is stuck, or was ended by what it did, is replaced by one that goes on.
+        *done = 0;
+        unsigned stalls = 0;
+        for (unsigned child = 0; child < 100 && *done < calls; child++) {
+            state = (seed * 0x9e3779b97f4a7c15ull + round + 1) ^ (uint64_t)child << 32;
+            fflush(stdout);
+            pid_t pid = fork();
+            if (pid == 0) {
+                setsid();
+                int quiet = open("/dev/null", O_RDWR);
+                dup2(quiet, 0);
+                dup2(quiet, 1);
+                dup2(quiet, 2);
+                run(calls);
+            }
+            stalls += await(pid);
         }
-
-        // Whatever the children's children do, the round ends.
-        int status;
-        for (int i = 0; i < 400 && waitpid(pid, &status, WNOHANG) == 0; i++)
-            usleep(10000);
-        kill(-1, SIGKILL);
-        while (waitpid(-1, &status, 0) > 0 || errno == EINTR)
-            ;
+        fprintf(stderr, "round %u: %u calls, stuck %u times\n", round, *done, stalls);
     }
     puts("survived");
     return 0;
