@@ -318,6 +318,12 @@ internal sealed partial class GoferConnection
         }
 
         writer.PatchUInt32(countAt, (uint)(writer.Length - begin));
+        if (writer.Length == begin)
+        {
+            // The listing has ended: a directory that stays cached costs one descriptor less.
+            node.SetOpen(-1);
+        }
+
         return error;
     }
 

@@ -10,6 +10,10 @@ internal static class DentryCache
 {
     private static int s_limit = 6_000;
 
+    // Inodes that cost descriptors, and how many of them there may be before unused ones are dropped whatever their number.
+    private static int s_costlyLimit = 200_000;
+    private static int s_costly;
+
     // How many dentries one call looks at: it pays for what it brings in, with some to spare for those in use.
     private const int Looks = 4;
 
@@ -28,7 +32,51 @@ internal static class DentryCache
     /// What the process can afford: a cached file may hold a path and an open descriptor in the gofer, and one here; as many again stay
     /// free for files in use. Called before the first file system is made.
     /// </summary>
-    public static void FitInto(ulong openFiles) => s_limit = (int)Math.Min((ulong)s_limit, openFiles / 4);
+    public static void FitInto(ulong openFiles)
+    {
+        s_limit = (int)Math.Min((ulong)s_limit, openFiles / 4);
+        s_costlyLimit = (int)Math.Min((ulong)s_costlyLimit, openFiles / 4);
+    }
+
+    /// <summary>
+    /// Counts inodes that hold a descriptor in the gofer. Directories above a cached file are in use and so not among the unused dentries,
+    /// but they hold descriptors like it.
+    /// </summary>
+    public static void ChangeCostly(int change) => Interlocked.Add(ref s_costly, change);
+
+    /// <summary>Makes room: a host has refused a descriptor. As any eviction it passes over what is locked.</summary>
+    public static void Shrink()
+    {
+        int count;
+        lock (s_mu)
+        {
+            count = s_unused.Count;
+        }
+
+        for (int i = 0; i < count; i++)
+        {
+            Dentry? victim = null;
+            lock (s_mu)
+            {
+                if (s_unused.TryDequeue(out victim))
+                {
+                    Volatile.Write(ref victim.CacheState, Absent);
+                }
+            }
+
+            if (victim is null)
+            {
+                return;
+            }
+
+            if (!victim.TryEvict())
+            {
+                Enqueue(victim);
+            }
+        }
+    }
+
+    private static bool IsFull => s_unused.Count > s_limit || Volatile.Read(ref s_costly) > s_costlyLimit;
 
     /// <summary>Called when a dentry has lost its last user. True: it stays cached.</summary>
     public static bool Keep(Dentry dentry)
@@ -77,7 +125,7 @@ internal static class DentryCache
     {
         lock (s_mu)
         {
-            for (int i = 0; i < Looks && s_unused.Count > s_limit; i++)
+            for (int i = 0; i < Looks && s_unused.Count > 0 && IsFull; i++)
             {
                 Dentry dentry = s_unused.Dequeue();
                 if (Interlocked.CompareExchange(ref dentry.CacheState, Absent, Queued) == Queued)

@@ -52,6 +52,11 @@ internal sealed partial class GoferClient
     {
         fid = NewFid();
         Errno error = WalkTo(directory, fid, name, out stat);
+        if (MakesRoomAfter(error))
+        {
+            error = WalkTo(directory, fid, name, out stat);
+        }
+
         if (error != Errno.None)
         {
             FreeFid(fid);
@@ -139,6 +144,12 @@ internal sealed partial class GoferClient
     /// <summary>Entries of a directory in the form of Rreaddir, from a position on; empty at the end.</summary>
     public Errno ReadDirectory(uint fid, long offset, out byte[] entries)
     {
+        Errno error = ReadDirectoryOnce(fid, offset, out entries);
+        return MakesRoomAfter(error) ? ReadDirectoryOnce(fid, offset, out entries) : error;
+    }
+
+    private Errno ReadDirectoryOnce(uint fid, long offset, out byte[] entries)
+    {
         Call call = Begin();
         WireWriter request = call.Request(MessageType.Treaddir);
         request.UInt32(fid);
@@ -186,6 +197,12 @@ internal sealed partial class GoferClient
 
     /// <summary>A descriptor of a regular file, for O_RDONLY, O_WRONLY or O_RDWR. It is the caller's.</summary>
     public Errno Donate(uint fid, int access, out int descriptor)
+    {
+        Errno error = DonateOnce(fid, access, out descriptor);
+        return MakesRoomAfter(error) ? DonateOnce(fid, access, out descriptor) : error;
+    }
+
+    private Errno DonateOnce(uint fid, int access, out int descriptor)
     {
         Call call = Begin();
         WireWriter request = call.Request(MessageType.Tdonate);
@@ -334,11 +351,25 @@ internal sealed partial class GoferClient
     /// <summary>Gives a fid back with the next batch.</summary>
     public void ClunkLater(uint fid)
     {
-        List<uint> batch;
+        bool full;
         lock (_mu)
         {
             _clunks.Add(fid);
-            if (_clunks.Count < ClunkBatch)
+            full = _clunks.Count >= ClunkBatch;
+        }
+
+        if (full)
+        {
+            FlushClunks();
+        }
+    }
+
+    private void FlushClunks()
+    {
+        List<uint> batch;
+        lock (_mu)
+        {
+            if (_clunks.Count == 0)
             {
                 return;
             }
@@ -363,6 +394,19 @@ internal sealed partial class GoferClient
                 _freeFids.Push(one);
             }
         }
+    }
+
+    /// <summary>The host has no descriptor left for the gofer: unused files are given back, and the request may be made again.</summary>
+    private bool MakesRoomAfter(Errno error)
+    {
+        if (error is not (Errno.EMFILE or Errno.ENFILE))
+        {
+            return false;
+        }
+
+        DentryCache.Shrink();
+        FlushClunks();
+        return true;
     }
 
     private Errno Finish(Call call, ref WireWriter request)

@@ -17,7 +17,7 @@ namespace Runsc.Sentry.FileSystems.Gofer;
 internal sealed partial class GoferClient : IDisposable
 {
     private const int MaxCalls = 16;
-    private const int ClunkBatch = 64;
+    private const int ClunkBatch = 32;
 
     private readonly int _socket;
     private readonly SemaphoreSlim _freeCalls = new(MaxCalls);

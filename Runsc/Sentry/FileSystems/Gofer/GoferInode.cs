@@ -27,6 +27,7 @@ internal abstract class GoferInode : Inode
         _key = (stat.Device, stat.Inode);
         _type = stat.Mode & (uint)Stat.S_IFMT;
         _stat = stat;
+        DentryCache.ChangeCostly(1);
 
         // Called under the super block's lock, which may be taken again by the same thread.
         _number = super.Number(stat.Device, stat.Inode);
@@ -236,6 +237,7 @@ internal abstract class GoferInode : Inode
     protected override void OnRelease()
     {
         Gofer.Forget(this, _key);
+        DentryCache.ChangeCostly(-1);
         if (_isUnlinked)
         {
             Client.Clunk(Fid);
