@@ -112,6 +112,21 @@ public sealed partial class NetworkTests(NetworkEngine engine) : IClassFixture<N
         engine.Do("network", "rm", network);
     }
 
+    [NetworkFact]
+    public void HostNetwork_UsesTheSocketsOfTheHost()
+    {
+        string name = Name();
+        engine.Do("run", "-d", "--runtime", "runsc-host", "--network", "host", "--name", name, "bb", "sh", "-c", "echo on the host > /tmp/index.html; exec httpd -f -p 80 -h /tmp");
+        DockerEngine.Await(() => engine.Outside("busybox", "wget", "-T", "5", "-qO-", "http://127.0.0.1:80/").Output == "on the host\n", "the server is not reached");
+        Assert.Equal("on the host\n", engine.Do("exec", name, "wget", "-T", "5", "-qO-", "http://127.0.0.1/") + "\n");
+        Assert.Contains("docker0", engine.Do("exec", name, "ip", "addr"), StringComparison.Ordinal);
+
+        // Without the capability the low ports stay closed.
+        CommandResult refused = engine.Docker("run", "--rm", "--runtime", "runsc-host", "--network", "host", "--cap-drop", "NET_BIND_SERVICE", "bb", "httpd", "-f", "-p", "81");
+        Assert.Contains("Permission denied", refused.ToString(), StringComparison.Ordinal);
+        engine.Do("rm", "-f", name);
+    }
+
     [GeneratedRegex("^([0-9.]+)[kMG]?B / ([0-9.]+)[kMG]?B")]
     private static partial Regex Traffic();
 }

@@ -37,7 +37,7 @@ internal static class BootMain
             sandbox.Prepare();
 
             // From here on nothing can be opened: the application runs only behind this.
-            FilterInstaller.Install(BootFilter.Create(info.Config.Platform));
+            FilterInstaller.Install(BootFilter.Create(info.Config.Platform, info.Config.Network));
         }
         catch (Exception error) when (error is RunscException or PlatformException)
         {

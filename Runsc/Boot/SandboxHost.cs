@@ -12,6 +12,7 @@ using Runsc.Sentry.FileSystems.Host;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Sockets;
+using Runsc.Sentry.Sockets.HostInet;
 using Runsc.Sentry.Syscalls;
 
 namespace Runsc.Boot;
@@ -32,13 +33,13 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
     /// <summary>The network of the sandbox: with lo only, until interfaces of the host move in.</summary>
     public NetworkStack Network => ((NetNamespace)kernel.RootNetwork).Inet.Stack;
 
-    /// <summary>Moves interfaces of the host into the sandbox, once; takes their sockets.</summary>
+    /// <summary>Moves interfaces of the host into the sandbox, once; takes their sockets. With the host's sockets they are there to be looked at.</summary>
     /// <returns>The message for the user; null for success.</returns>
     public string? SetNetwork(NetworkSetup setup, List<int> sockets)
     {
         try
         {
-            SandboxNetwork.Populate(Network, setup, sockets);
+            SandboxNetwork.Populate(Network, setup, sockets, info.Config.Network == "host");
             return null;
         }
         catch (RunscException error)
@@ -50,6 +51,11 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
     /// <exception cref="RunscException">One line for the user.</exception>
     public void Prepare()
     {
+        if (info.Config.Network == "host")
+        {
+            HostInetFamily.Register((NetNamespace)kernel.RootNetwork);
+        }
+
         First = new ContainerHost(kernel, info, _host, "");
         First.Prepare();
     }

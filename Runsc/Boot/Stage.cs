@@ -23,6 +23,9 @@ internal static class Stage
         (1UL << Capability.CAP_CHOWN) | (1UL << Capability.CAP_DAC_OVERRIDE) | (1UL << Capability.CAP_DAC_READ_SEARCH)
         | (1UL << Capability.CAP_FOWNER) | (1UL << Capability.CAP_FSETID) | (1UL << Capability.CAP_SETFCAP);
 
+    // With the host's sockets a container with CAP_NET_BIND_SERVICE serves the well-known ports; the Sentry looks at the caller's capabilities.
+    private const ulong HostNetworkCapabilities = 1UL << Capability.CAP_NET_BIND_SERVICE;
+
     // Files that the application has open or that are cached cost descriptors on both sides of 9P; fs.nr_open of most hosts.
     private const ulong DescriptorWish = 1 << 20;
 
@@ -48,7 +51,7 @@ internal static class Stage
             HostLimits.RaiseOpenFiles(DescriptorWish);
             EnterEmptyRoot();
             bool keeps = stage == "gofer";
-            DropRights(keeps ? GoferCapabilities : 0, keeps ? 0 : info.User);
+            DropRights(keeps ? GoferCapabilities : info.Config.Network == "host" ? HostNetworkCapabilities : 0, keeps ? 0 : info.User);
             WriteLabel(label, info.ExecLabel);
             int result = HostProcess.Execute(info.ProgramFd, [keeps ? "runsc-gofer" : "runsc-sandbox", stage, infoFd.ToString(System.Globalization.CultureInfo.InvariantCulture)], Settings);
             throw new RunscException($"cannot execute the second stage: errno {-result}");
@@ -229,10 +232,19 @@ internal static class Stage
 
         if (user != 0)
         {
+            Check(HostProcess.Prctl(Prctl.PR_SET_KEEPCAPS, 1), "keep capabilities");
             Check(HostProcess.SetIds(user, user), "change the user");
         }
 
         Check(HostProcess.SetCapabilities(keep), "drop capabilities");
+        for (int capability = 0; user != 0 && keep >> capability != 0; capability++)
+        {
+            if ((keep >> capability & 1) != 0)
+            {
+                // Only root keeps capabilities over exec by itself.
+                Check(HostProcess.Prctl(Prctl.PR_CAP_AMBIENT, Prctl.PR_CAP_AMBIENT_RAISE, (ulong)capability), "keep capabilities");
+            }
+        }
     }
 
     private static void Check(int result, string what)

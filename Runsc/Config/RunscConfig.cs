@@ -67,10 +67,6 @@ internal sealed class RunscConfig
         OneOf("file-access", FileAccess, "", "exclusive", "shared");
         OneOf("overlay2", Overlay2, "none", "root:memory", "all:memory", "root:self", "all:self");
         OneOf("log-format", LogFormat, "text", "json");
-        if (Network == "host")
-        {
-            throw new RunscException($"--network={Network}: only \"none\" and \"sandbox\" are there");
-        }
     }
 
     private static void OneOf(string flag, string value, params string[] allowed)

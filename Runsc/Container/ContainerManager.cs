@@ -116,7 +116,7 @@ internal sealed partial class ContainerManager(RunscConfig config)
                 }
             }
 
-            if (state.IsFirst && config.Network == "sandbox")
+            if (state.IsFirst && config.Network != "none")
             {
                 MoveNetwork(state);
             }
@@ -143,13 +143,15 @@ internal sealed partial class ContainerManager(RunscConfig config)
         HookRunner.RunAll("poststart", hooks?.Poststart, state.Describe("running"));
     }
 
-    /// <summary>Interfaces that are in the container's network namespace by now move into the sandbox.</summary>
+    /// <summary>Interfaces that are in the container's network namespace by now move into the sandbox; with the host's sockets it only learns of them.</summary>
     private void MoveNetwork(ContainerState state)
     {
         List<int> sockets = [];
         try
         {
-            NetworkSetup setup = NetworkScraper.TakeOver(state.SandboxPid, sockets, config.Rootless);
+            NetworkSetup setup = config.Network == "host"
+                ? NetworkScraper.Look(state.SandboxPid, config.Rootless)
+                : NetworkScraper.TakeOver(state.SandboxPid, sockets, config.Rootless);
             Call(state, new ControlRequest { Command = "network", Network = setup }, [.. sockets]);
         }
         finally

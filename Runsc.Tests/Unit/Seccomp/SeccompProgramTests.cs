@@ -85,7 +85,7 @@ public sealed class SeccompProgramTests
     {
         const int seed = 20261;
         Random random = new(seed);
-        foreach (SeccompRules rules in (SeccompRules[])[BootFilter.Create("kvm"), BootFilter.Create("systrap"), GoferFilter.Create()])
+        foreach (SeccompRules rules in (SeccompRules[])[BootFilter.Create("kvm", "sandbox"), BootFilter.Create("systrap", "sandbox"), GoferFilter.Create()])
         {
             BpfInstruction[] program = SeccompProgram.Compile(rules, Refusal);
             Assert.True(program.Length <= 4096, "BPF_MAXINSNS");
@@ -119,15 +119,15 @@ public sealed class SeccompProgramTests
     [InlineData(SysNo.chroot)]
     public void DangerousCalls_AreInNeitherList(int number)
     {
-        Assert.DoesNotContain(number, BootFilter.Create("kvm").Numbers);
+        Assert.DoesNotContain(number, BootFilter.Create("kvm", "sandbox").Numbers);
         Assert.DoesNotContain(number, GoferFilter.Create().Numbers);
-        Assert.True(number == SysNo.pidfd_open || !BootFilter.Create("systrap").Numbers.Contains(number));
+        Assert.True(number == SysNo.pidfd_open || !BootFilter.Create("systrap", "sandbox").Numbers.Contains(number));
     }
 
     [Fact]
     public void Systrap_SignalsOnlyToStopAndToEnd()
     {
-        BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create("systrap"), Refusal);
+        BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create("systrap", "sandbox"), Refusal);
         ulong other = (ulong)Environment.ProcessId + 1;
         Assert.Equal(Allowed, Decide(program, SysNo.tgkill, other, other, 35));
         Assert.NotEqual(Allowed, Decide(program, SysNo.tgkill, other, other, Signal.SIGKILL));
@@ -139,9 +139,32 @@ public sealed class SeccompProgramTests
     }
 
     [Fact]
+    public void HostNetwork_OpensInternetSocketsThatDoNotBlock_AndNoOthers()
+    {
+        const ulong kind = Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
+        foreach (string platform in (string[])["kvm", "systrap"])
+        {
+            BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create(platform, "host"), Refusal);
+            Assert.True(program.Length <= 4096, "BPF_MAXINSNS");
+            Assert.Equal(Allowed, Decide(program, SysNo.socket, Socket.AF_INET, Socket.SOCK_STREAM | kind, Socket.IPPROTO_TCP));
+            Assert.Equal(Allowed, Decide(program, SysNo.socket, Socket.AF_INET6, Socket.SOCK_DGRAM | kind, Socket.IPPROTO_UDP));
+            Assert.NotEqual(Allowed, Decide(program, SysNo.socket, Socket.AF_INET, Socket.SOCK_STREAM, Socket.IPPROTO_TCP));
+            Assert.NotEqual(Allowed, Decide(program, SysNo.socket, Socket.AF_INET, Socket.SOCK_RAW | kind, Socket.IPPROTO_TCP));
+            Assert.NotEqual(Allowed, Decide(program, SysNo.socket, Socket.AF_UNIX, Socket.SOCK_STREAM | kind, 0));
+            Assert.NotEqual(Allowed, Decide(program, SysNo.socket, Socket.AF_PACKET, Socket.SOCK_DGRAM | kind, Socket.IPPROTO_UDP));
+            Assert.NotEqual(Allowed, Decide(program, SysNo.socket, Socket.AF_NETLINK, Socket.SOCK_DGRAM | kind, 0));
+            Assert.Equal(Allowed, Decide(program, SysNo.setsockopt, 5, Socket.IPPROTO_TCP, Socket.TCP_NODELAY));
+            Assert.NotEqual(Allowed, Decide(program, SysNo.setsockopt, 5, Socket.SOL_SOCKET, Socket.SO_ATTACH_FILTER));
+            Assert.NotEqual(Allowed, Decide(program, SysNo.setsockopt, 5, Socket.IPPROTO_TCP, Socket.TCP_REPAIR));
+            Assert.Equal(Allowed, Decide(program, SysNo.getsockopt, 5, Socket.SOL_SOCKET, Socket.SO_ERROR));
+            Assert.NotEqual(Allowed, Decide(program, SysNo.getsockopt, 5, Socket.SOL_SOCKET, Socket.SO_PEERCRED));
+        }
+    }
+
+    [Fact]
     public void Boot_NamesNoPath()
     {
-        BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create("kvm"), Refusal);
+        BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create("kvm", "sandbox"), Refusal);
         Assert.NotEqual(Allowed, Decide(program, SysNo.openat, 3));
         Assert.NotEqual(Allowed, Decide(program, SysNo.open));
         Assert.NotEqual(Allowed, Decide(program, SysNo.newfstatat, 3, 0, 0, 0));
@@ -152,7 +175,7 @@ public sealed class SeccompProgramTests
     [Fact]
     public void NoExecutableMemory_AndNoProcesses()
     {
-        BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create("kvm"), Refusal);
+        BpfInstruction[] program = SeccompProgram.Compile(BootFilter.Create("kvm", "sandbox"), Refusal);
         Assert.NotEqual(Allowed, Decide(program, SysNo.mmap, 0, 4096, Mman.PROT_EXEC | Mman.PROT_READ));
         Assert.NotEqual(Allowed, Decide(program, SysNo.mprotect, 0, 4096, Mman.PROT_EXEC));
         Assert.Equal(Allowed, Decide(program, SysNo.mmap, 0, 4096, Mman.PROT_WRITE | Mman.PROT_READ));

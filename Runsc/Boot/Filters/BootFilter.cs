@@ -12,7 +12,8 @@ namespace Runsc.Boot.Filters;
 internal static class BootFilter
 {
     /// <param name="platform">Name of the platform, whose own calls are allowed.</param>
-    public static SeccompRules Create(string platform)
+    /// <param name="network">--network: the host's sockets are open with "host" only.</param>
+    public static SeccompRules Create(string platform, string network)
     {
         SeccompRules rules = new();
 
@@ -41,6 +42,11 @@ internal static class BootFilter
         // Waiting for descriptors, the gofer's and the control sockets.
         rules.Allow(SysNo.epoll_create1, SysNo.epoll_ctl, SysNo.epoll_wait, SysNo.epoll_pwait, SysNo.eventfd2, SysNo.pipe2)
             .Allow(SysNo.recvmmsg, SysNo.sendmmsg, SysNo.sendmsg, SysNo.recvmsg, SysNo.shutdown, SysNo.accept4);
+
+        if (network == "host")
+        {
+            HostNetworkCalls.AddTo(rules);
+        }
 
         // The collector looks for /proc/meminfo, and does without.
         rules.Fail(Errno.ENOENT, SysNo.open, SysNo.openat);

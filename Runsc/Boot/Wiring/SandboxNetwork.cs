@@ -5,6 +5,7 @@ using Runsc.Common;
 using Runsc.Control;
 using Runsc.NetStack;
 using Runsc.NetStack.Core;
+using Runsc.NetStack.Link;
 using Runsc.NetStack.Network;
 using Runsc.NetStack.Wire;
 
@@ -16,8 +17,12 @@ internal static class SandboxNetwork
     private const byte KernelProtocol = 2;
 
     /// <summary>Moves interfaces into the stack; takes the packet sockets, in the order of the links that are not loopback.</summary>
+    /// <param name="stack">The first namespace's stack.</param>
+    /// <param name="setup">What was read on the host.</param>
+    /// <param name="sockets">Theirs by now.</param>
+    /// <param name="isPicture">Nothing goes through the interfaces: the host's sockets are used.</param>
     /// <exception cref="RunscException">One line for the user.</exception>
-    public static void Populate(NetworkStack stack, NetworkSetup setup, List<int> sockets)
+    public static void Populate(NetworkStack stack, NetworkSetup setup, List<int> sockets, bool isPicture = false)
     {
         List<HostLinkDevice> devices = [];
         using (stack.Enter())
@@ -39,18 +44,27 @@ internal static class SandboxNetwork
                     continue;
                 }
 
-                if (next == sockets.Count)
+                LinkDevice device;
+                if (isPicture)
+                {
+                    device = new PictureDevice(ParseMac(link.Mac), link.Mtu);
+                }
+                else if (next == sockets.Count)
                 {
                     throw new RunscException($"interface {link.Name} came without its socket");
                 }
+                else
+                {
+                    HostLinkDevice driver = new(sockets[next++], ParseMac(link.Mac), link.Mtu, link.GsoMaxSize, stack.Pool);
+                    devices.Add(driver);
+                    device = driver;
+                }
 
-                HostLinkDevice device = new(sockets[next++], ParseMac(link.Mac), link.Mtu, link.GsoMaxSize, stack.Pool);
                 Check(stack.AddInterface(link.Name, device, out NetworkInterface? added, link.Index), link.Name);
                 added!.QueueLength = link.QueueLength;
                 added.Ipv6Disabled = link.Ipv6Disabled;
                 stack.SetUp(added, up: true);
                 AddAddresses(stack, added, link);
-                devices.Add(device);
             }
 
             foreach (LinkSetup link in setup.Links)

@@ -30,7 +30,15 @@ internal static class NetworkScraper
     /// <param name="descriptors">Gets the packet sockets, in the order of the links that are not loopback.</param>
     /// <param name="rootless">An ordinary user's.</param>
     /// <exception cref="RunscException">One line for the user.</exception>
-    public static NetworkSetup TakeOver(int pid, List<int> descriptors, bool rootless = false)
+    public static NetworkSetup TakeOver(int pid, List<int> descriptors, bool rootless = false) => InNamespace(pid, rootless, () => Read(descriptors));
+
+    /// <summary>Reads what is in the network namespace of a process, and leaves it there.</summary>
+    /// <param name="pid">The sandbox's process.</param>
+    /// <param name="rootless">An ordinary user's.</param>
+    /// <exception cref="RunscException">One line for the user.</exception>
+    public static NetworkSetup Look(int pid, bool rootless) => InNamespace(pid, rootless, () => Read(null));
+
+    private static NetworkSetup InNamespace(int pid, bool rootless, Func<NetworkSetup> work)
     {
         int space = HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes($"/proc/{pid}/ns/net"), 0], Fcntl.O_RDONLY | Fcntl.O_CLOEXEC);
         if (space < 0)
@@ -59,7 +67,7 @@ internal static class NetworkScraper
                     throw new RunscException($"cannot enter the network namespace of the sandbox: errno {-joined}");
                 }
 
-                setup = Read(descriptors);
+                setup = work();
             }
             catch (RunscException error)
             {
@@ -83,9 +91,14 @@ internal static class NetworkScraper
         }
     }
 
-    private static NetworkSetup Read(List<int> descriptors)
+    /// <param name="descriptors">Gets the packet sockets; null: everything stays where it is.</param>
+    private static NetworkSetup Read(List<int>? descriptors)
     {
-        RefuseHostNamespace();
+        if (descriptors is not null)
+        {
+            RefuseHostNamespace();
+        }
+
         int socket = HostNetlink.Open();
         if (socket < 0)
         {
@@ -107,6 +120,11 @@ internal static class NetworkScraper
             addresses.ForEach(body => ReadAddress(setup, body));
             Dump(socket, Rtnetlink.RTM_GETROUTE, new byte[12]).ForEach(body => ReadRoute(setup, body));
             Dump(socket, Rtnetlink.RTM_GETNEIGH, new byte[12]).ForEach(body => ReadNeighbor(setup, body));
+            if (descriptors is null)
+            {
+                return setup;
+            }
+
             foreach (LinkSetup link in setup.Links)
             {
                 if (link.IsLoopback)

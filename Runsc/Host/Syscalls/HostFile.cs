@@ -216,6 +216,15 @@ internal static unsafe partial class HostFile
         return flags < 0 ? flags : HostResult.Of(FcntlNative(fd, Fcntl.F_SETFL, flags | Fcntl.O_NONBLOCK));
     }
 
+    /// <summary>An ioctl that answers with an int.</summary>
+    public static int IoctlInt(int fd, uint command, out int value)
+    {
+        int answer = 0;
+        int result = Ioctl(fd, command, (nint)(&answer));
+        value = answer;
+        return result;
+    }
+
     public static int Ioctl(int fd, uint command, nint argument) => HostResult.Of(IoctlNative(fd, command, argument));
 
     public static int Pipe(out int read, out int write)

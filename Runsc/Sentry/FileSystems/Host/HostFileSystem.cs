@@ -2,6 +2,7 @@ using System.Threading;
 using Runsc.Host.Syscalls;
 using Runsc.Linux;
 using Runsc.Sentry.Vfs;
+using Runsc.Sentry.Waiting;
 
 namespace Runsc.Sentry.FileSystems.Host;
 

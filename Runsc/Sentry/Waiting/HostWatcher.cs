@@ -4,9 +4,8 @@ using System.Threading;
 using Runsc.Common;
 using Runsc.Host.Syscalls;
 using Runsc.Linux;
-using Runsc.Sentry.Waiting;
 
-namespace Runsc.Sentry.FileSystems.Host;
+namespace Runsc.Sentry.Waiting;
 
 /// <summary>
 /// Watches descriptors of the host for tasks that wait for them: one thread, one epoll set. A descriptor is watched only while
@@ -14,6 +13,8 @@ namespace Runsc.Sentry.FileSystems.Host;
 /// </summary>
 internal sealed class HostWatcher
 {
+    private const uint Edges = (uint)(EventMask.In | EventMask.Out | EventMask.Pri | EventMask.ReadHup);
+
     private readonly Lock _mu = new();
 
     // Guarded by _mu.
@@ -21,7 +22,12 @@ internal sealed class HostWatcher
     private int _epoll = -1;
 
     /// <summary>Waits are over <paramref name="queue"/> from now on. False for what epoll does not take (regular files): it is always ready.</summary>
-    public bool Add(int fd, WaitQueue queue)
+    public bool Add(int fd, WaitQueue queue) => Add(fd, queue, Epoll.EPOLLONESHOT);
+
+    /// <summary>Tells the queue of every change, without <see cref="Arm"/>: for sockets that come and go, whose readers take all that there is.</summary>
+    public bool AddEdges(int fd, WaitQueue queue) => Add(fd, queue, Edges | Epoll.EPOLLET);
+
+    private bool Add(int fd, WaitQueue queue, uint events)
     {
         lock (_mu)
         {
@@ -36,7 +42,7 @@ internal sealed class HostWatcher
                 new Thread(Run, 256 << 10) { IsBackground = true, Name = "host events" }.Start();
             }
 
-            if (HostEvents.EpollControl(_epoll, Epoll.EPOLL_CTL_ADD, fd, Epoll.EPOLLONESHOT, (ulong)fd) < 0)
+            if (HostEvents.EpollControl(_epoll, Epoll.EPOLL_CTL_ADD, fd, events, (ulong)fd) < 0)
             {
                 return false;
             }
