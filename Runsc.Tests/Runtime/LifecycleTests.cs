@@ -196,6 +196,38 @@ public sealed class LifecycleTests
     }
 
     [SandboxFact]
+    public void SeccompAndSysctls_AreCarriedOutInside()
+    {
+        using Sandbox sandbox = new();
+        JsonNode linux = sandbox.Config["linux"]!;
+        linux["seccomp"] = JsonNode.Parse("""
+            {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], "syscalls": [
+                {"names": ["mkdir", "mkdirat", "no_such_call"], "action": "SCMP_ACT_ERRNO", "errnoRet": 30},
+                {"names": ["kill"], "action": "SCMP_ACT_KILL_PROCESS", "args": [{"index": 1, "value": 12, "op": "SCMP_CMP_EQ"}]}]}
+            """);
+        linux["sysctl"] = new JsonObject { ["kernel.shmmax"] = "123456", ["kernel.msgmax"] = "9000", ["kernel.sem"] = "250 32000 32 128", ["fs.mqueue.msg_max"] = "20", ["kernel.domainname"] = "example.org" };
+        linux["personality"] = new JsonObject { ["domain"] = "LINUX32" };
+        string[] script =
+        [
+            "sh", "-c",
+            "grep -w Seccomp /proc/self/status; mkdir /tmp/x 2>&1 | grep -o 'Read-only file system'; sh -c 'kill -USR2 $$'; echo $?; cd /proc/sys; cat kernel/shmmax kernel/msgmax kernel/sem fs/mqueue/msg_max kernel/domainname; uname -m",
+        ];
+        Assert.Equal("Seccomp:\t2\nRead-only file system\n159\n123456\n9000\n250\t32000\t32\t128\n20\nexample.org\ni686\n", sandbox.Run(script).Output);
+
+        Process(sandbox, "sleep", "1000");
+        Good(Create(sandbox));
+        Good(sandbox.Runsc(["start", sandbox.Id]));
+        Assert.Contains("Read-only", sandbox.Runsc(["exec", sandbox.Id, "sh", "-c", "mkdir /tmp/y"]).Error, StringComparison.Ordinal);
+        Good(sandbox.Runsc(["delete", "--force", sandbox.Id]));
+
+        linux["seccomp"]!["defaultAction"] = "SCMP_ACT_NOTIFY";
+        Assert.Contains("linux.seccomp: SCMP_ACT_NOTIFY: notifications are not supported", Create(sandbox).Error, StringComparison.Ordinal);
+        linux.AsObject().Remove("seccomp");
+        linux["sysctl"] = new JsonObject { ["kernel.shm_rmid_forced"] = "1" };
+        Assert.Contains("cannot set kernel.shm_rmid_forced", Create(sandbox).Error, StringComparison.Ordinal);
+    }
+
+    [SandboxFact]
     public void Crash_OfTheSandbox_IsKilled()
     {
         using Sandbox sandbox = new();

@@ -12,6 +12,7 @@ using Runsc.Sentry.Auth;
 using Runsc.Sentry.FileSystems.DevPts;
 using Runsc.Sentry.FileSystems.Host;
 using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Seccomp;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
@@ -37,6 +38,9 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
     private MountNamespace? _mounts;
     private HostConsole? _console;
 
+    // What the specification's seccomp says, for each process of the container.
+    private SeccompFilters? _filters;
+
     // Guarded by _mu until they are set.
     private ThreadGroup? _init;
     private bool _isStarting;
@@ -57,11 +61,15 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         if (name.Length == 0)
         {
             // A pod shares its names (UTS namespace): the first container says them.
-            kernel.RootUts.HostName = string.IsNullOrEmpty(spec.Hostname) ? kernel.RootUts.HostName : spec.Hostname;
+            // Without a namespace of its own it has the host's name.
+            bool own = spec.Linux?.Namespaces?.Exists(space => space.Type == "uts") ?? false;
+            string name = !string.IsNullOrEmpty(spec.Hostname) ? spec.Hostname : own ? kernel.RootUts.HostName : System.Environment.MachineName;
+            kernel.RootUts.HostName = name.Length > UtsNamespace.MaximumLength ? name[..UtsNamespace.MaximumLength] : name;
             kernel.RootUts.DomainName = string.IsNullOrEmpty(spec.Domainname) ? kernel.RootUts.DomainName : spec.Domainname;
         }
 
         SetTaskLimit(info.TaskLimit);
+        _filters = CompileFilters(spec.Linux?.Seccomp);
         _mounts = ContainerMounts.Build(kernel, info, name);
 
         // What cannot be started is said at the creation, as by other runtimes; unless hooks may still bring it.
@@ -69,6 +77,19 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         {
             throw new RunscException(problem);
         }
+    }
+
+    private static SeccompFilters? CompileFilters(SeccompSpec? spec)
+    {
+        if (spec is null)
+        {
+            return null;
+        }
+
+        SeccompFilters? filters = null;
+        bool made = BpfProgram.TryCreate(SeccompCompiler.Compile("linux.seccomp", spec), out BpfProgram? program) == Errno.None
+            && SeccompFilters.TryAdd(program!, null, SeccompCompiler.Logs(spec), out filters) == Errno.None;
+        return made ? filters : throw new RunscException("linux.seccomp: the filter cannot be used");
     }
 
     /// <summary>Tasks that the container may have; 0 for no limit.</summary>
@@ -219,10 +240,18 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
             Container = name,
             IsInit = isInit,
             OomScoreAdjust = process.OomScoreAdj ?? 0,
-            Configure = task => Schedule(task, process),
+            Configure = task => SetUp(task, process),
         };
         GiveFiles(request, process.Terminal, descriptors);
         return request;
+    }
+
+    /// <summary>What is the task's own. The filters of the specification hold for every process, as for those of `exec`.</summary>
+    private void SetUp(Task task, ProcessSpec process)
+    {
+        task.AdoptSeccomp(_filters);
+        task.Personality = info.Spec!.Linux?.Personality?.Domain == "LINUX32" ? (uint)Misc.PER_LINUX32 : Misc.PER_LINUX;
+        Schedule(task, process);
     }
 
     private static void Schedule(Task task, ProcessSpec process)

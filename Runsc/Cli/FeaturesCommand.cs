@@ -39,8 +39,14 @@ internal static class FeaturesCommand
             List(writer, "capabilities", CapabilityNames.All);
             Flags(writer, "cgroup", ("v1", true), ("v2", true), ("systemd", false), ("systemdUser", false), ("rdma", true));
 
-            // linux.seccomp is not carried out: the kernel that a filter protects is the sandbox's own.
-            Flags(writer, "seccomp", ("enabled", false));
+            writer.WriteStartObject("seccomp");
+            writer.WriteBoolean("enabled", true);
+            List(writer, "actions", SeccompCompiler.Actions);
+            List(writer, "operators", SeccompCompiler.Operators);
+            List(writer, "archs", ["SCMP_ARCH_X86_64"]);
+            List(writer, "knownFlags", SeccompCompiler.Flags);
+            List(writer, "supportedFlags", SeccompCompiler.Flags);
+            writer.WriteEndObject();
             Flags(writer, "apparmor", ("enabled", HostLabels.IsAppArmorEnabled()));
             Flags(writer, "selinux", ("enabled", false));
             Flags(writer, "intelRdt", ("enabled", false));

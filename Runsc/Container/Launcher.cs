@@ -25,6 +25,9 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
     // A user that owns nothing on any system.
     private const uint Nobody = 65534;
 
+    // sd_booted(3).
+    private const string SystemdRuns = "/run/systemd/system";
+
     /// <summary>Descriptors that this process opened for its children, closed at the end whatever happens.</summary>
     private readonly List<int> _own = [];
 
@@ -243,6 +246,11 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         if (config.IgnoreCgroups)
         {
             return null;
+        }
+
+        if (config.SystemdCgroup && !Directory.Exists(SystemdRuns))
+        {
+            throw new RunscException($"--systemd-cgroup: systemd does not run on this host ({SystemdRuns} is not there)");
         }
 
         CgroupMounts mounts = CgroupMounts.Read();

@@ -36,6 +36,7 @@ internal static class Misc
     public const int MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ = 256;
 
     public const int PER_LINUX = 0;
+    public const int PER_MASK = 0xff;
     public const int PER_LINUX32 = 8;
     public const int PER_LINUX_FDPIC = 0x80000;
     public const int PER_LINUX_32BIT = 0x800000;

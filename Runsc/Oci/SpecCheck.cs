@@ -140,12 +140,17 @@ internal static class SpecCheck
         }
 
         Refuse(linux.IntelRdt is not null, path, "linux.intelRdt is not supported");
-        Refuse(linux.Personality?.Domain is not (null or "LINUX"), path, $"linux.personality: domain {linux.Personality?.Domain} is not supported");
+        Refuse(linux.Personality?.Domain is not (null or "LINUX" or "LINUX32"), path, $"linux.personality: domain {linux.Personality?.Domain} is not supported");
         Refuse(linux.Personality?.Flags is { Count: > 0 }, path, "linux.personality: flags are not supported");
         foreach ((string clock, TimeOffsetSpec offset) in linux.TimeOffsets ?? [])
         {
             Refuse(clock is not ("monotonic" or "boottime"), path, $"linux.timeOffsets: unknown clock {clock}");
             Refuse(offset.Secs != 0 || offset.Nanosecs != 0, path, $"linux.timeOffsets: {clock}: offsets are not supported");
+        }
+
+        if (linux.Seccomp is SeccompSpec seccomp)
+        {
+            _ = SeccompCompiler.Compile($"{path}: linux.seccomp", seccomp);
         }
 
         Refuse(linux.RootfsPropagation is { Length: > 0 } propagation && !MountOptions.IsPropagation(propagation), path, $"linux.rootfsPropagation: unknown value {linux.RootfsPropagation}");

@@ -105,7 +105,7 @@ public sealed class SpecTests : IDisposable
     [InlineData("linux.namespaces", """[{"type": "pid"}, {"type": "pid"}]""", "pid is given twice")]
     [InlineData("linux.namespaces", """[{"type": "network", "path": "/no/such"}]""", "/no/such: no such file or directory")]
     [InlineData("linux.intelRdt", "{}", "intelRdt is not supported")]
-    [InlineData("linux.personality", """{"domain": "LINUX32"}""", "domain LINUX32 is not supported")]
+    [InlineData("linux.personality", """{"domain": "BSD"}""", "domain BSD is not supported")]
     [InlineData("linux.timeOffsets", """{"monotonic": {"secs": 5}}""", "offsets are not supported")]
     [InlineData("linux.rootfsPropagation", "\"sideways\"", "unknown value sideways")]
     [InlineData("linux.devices", """[{"path": "/dev/x", "type": "z"}]""", "unknown type z")]

@@ -1,3 +1,4 @@
+using System;
 using Runsc.Linux;
 using Runsc.Sentry.Kernel.Ipc;
 using Runsc.Sentry.Kernel.Tasks;
@@ -52,7 +53,7 @@ internal static unsafe class MessageCalls
             return -(long)Errno.EFAULT;
         }
 
-        if (a.A2 > MessageQueue.MaxMessage || type < 1 || a.Int0 < 0)
+        if (a.A2 > (ulong)task.Ipc.Limits.MessageBytes || type < 1 || a.Int0 < 0)
         {
             return -(long)Errno.EINVAL;
         }
@@ -222,13 +223,13 @@ internal static unsafe class MessageCalls
     {
         MsgLimits limits = new()
         {
-            Pool = IpcNamespace.MaxQueues * MessageQueue.DefaultBytes / 1024,
-            Map = MessageQueue.DefaultBytes,
-            MaximumSize = MessageQueue.MaxMessage,
-            MaximumBytes = MessageQueue.DefaultBytes,
-            MaximumQueues = IpcNamespace.MaxQueues,
+            Pool = (int)Math.Min(table.Limit * task.Ipc.Limits.QueueBytes / 1024, int.MaxValue),
+            Map = (int)task.Ipc.Limits.QueueBytes,
+            MaximumSize = (int)task.Ipc.Limits.MessageBytes,
+            MaximumBytes = (int)task.Ipc.Limits.QueueBytes,
+            MaximumQueues = table.Limit,
             SegmentSize = 16,
-            MaximumMessages = MessageQueue.DefaultBytes,
+            MaximumMessages = (int)task.Ipc.Limits.QueueBytes,
             Segments = 0xffff,
         };
         int highest;
@@ -305,7 +306,7 @@ internal static unsafe class MessageCalls
 
             if (a.Int1 == Ipc.IPC_SET)
             {
-                if (wanted.MaximumBytes > MessageQueue.DefaultBytes && !task.Credentials.HasCapability(Capability.CAP_SYS_RESOURCE))
+                if (wanted.MaximumBytes > (ulong)task.Ipc.Limits.QueueBytes && !task.Credentials.HasCapability(Capability.CAP_SYS_RESOURCE))
                 {
                     return -(long)Errno.EPERM;
                 }

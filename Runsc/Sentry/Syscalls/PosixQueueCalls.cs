@@ -2,6 +2,7 @@ using System;
 using System.Runtime.InteropServices;
 using Runsc.Linux;
 using Runsc.Sentry.FileSystems.Mqueue;
+using Runsc.Sentry.Kernel.Ipc;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Kernel.Time;
@@ -96,7 +97,8 @@ internal static unsafe class PosixQueueCalls
     /// <summary>O_CREAT: makes the queue unless it is there. EEXIST with O_EXCL, EINVAL for limits that are too high.</summary>
     private static Errno Make(Task task, in VfsPath root, ReadOnlySpan<byte> name, int flags, uint mode, ulong attributes)
     {
-        long count = PosixQueue.DefaultMessages, size = PosixQueue.DefaultSize;
+        IpcLimits limits = task.Ipc.Limits;
+        long count = limits.PosixMessagesByDefault, size = limits.PosixMessageBytesByDefault;
         if (attributes != 0)
         {
             if (task.Memory.CopyIn(attributes, out QueueAttributes wanted) != Errno.None)
@@ -108,7 +110,7 @@ internal static unsafe class PosixQueueCalls
         }
 
         bool privileged = task.Credentials.HasCapability(Capability.CAP_SYS_RESOURCE);
-        bool tooMuch = count > (privileged ? PosixQueue.HardMessages : PosixQueue.DefaultMessages) || size > (privileged ? PosixQueue.HardSize : PosixQueue.DefaultSize);
+        bool tooMuch = count > (privileged ? PosixQueue.HardMessages : limits.PosixMessages) || size > (privileged ? PosixQueue.HardSize : limits.PosixMessageBytes);
         MqueueDirectory directory = (MqueueDirectory)root.Dentry.Inode!;
         if (count <= 0 || size <= 0 || tooMuch)
         {
@@ -123,7 +125,7 @@ internal static unsafe class PosixQueueCalls
 
         uint permissions = mode & 0x1ff & ~task.Fs.Umask;
         CreateOptions create = new((uint)Stat.S_IFREG | permissions, task.Credentials.FsUid, task.Credentials.FsGid);
-        Errno error = directory.Add(name, create, new PosixQueue(count, size), out Inode? made);
+        Errno error = directory.Add(name, create, new PosixQueue(count, size), privileged, out Inode? made);
         made?.DecRef();
         return error == Errno.EEXIST && (flags & Fcntl.O_EXCL) == 0 ? Errno.None : error;
     }

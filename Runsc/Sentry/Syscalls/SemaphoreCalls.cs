@@ -14,7 +14,6 @@ internal static unsafe class SemaphoreCalls
 {
     private const uint ReadRights = 0x124, WriteRights = 0x92;
     private const int StackOperations = 32;
-    private const int MaximumSemaphores = 1_024_000_000;
 
     public static void Register(SyscallTable.Builder b)
     {
@@ -28,7 +27,7 @@ internal static unsafe class SemaphoreCalls
     {
         IpcTable<SemaphoreSet> table = task.Ipc.Semaphores;
         int count = a.Int1;
-        if (count is < 0 or > SemaphoreSet.MaxPerSet)
+        if (count < 0 || count > task.Ipc.Limits.SemaphoresPerSet)
         {
             return -(long)Errno.EINVAL;
         }
@@ -49,6 +48,17 @@ internal static unsafe class SemaphoreCalls
             if (count == 0)
             {
                 return -(long)Errno.EINVAL;
+            }
+
+            long inUse = 0;
+            foreach (SemaphoreSet other in table.AllLocked)
+            {
+                inUse += other.Values.Length;
+            }
+
+            if (inUse + count > task.Ipc.Limits.Semaphores)
+            {
+                return -(long)Errno.ENOSPC;
             }
 
             SemaphoreSet made = new(table, count)
@@ -81,7 +91,7 @@ internal static unsafe class SemaphoreCalls
             return -(long)Errno.EINVAL;
         }
 
-        if (count > SemaphoreSet.MaxOperations)
+        if (count > (ulong)task.Ipc.Limits.SemaphoreOperations)
         {
             return -(long)Errno.E2BIG;
         }
@@ -199,13 +209,13 @@ internal static unsafe class SemaphoreCalls
     {
         SemLimits limits = new()
         {
-            MapSize = MaximumSemaphores,
-            MaximumSets = IpcNamespace.MaxSets,
-            MaximumSemaphores = MaximumSemaphores,
-            MaximumUndos = MaximumSemaphores,
-            MaximumPerSet = SemaphoreSet.MaxPerSet,
-            MaximumOperations = SemaphoreSet.MaxOperations,
-            MaximumUndoEntries = SemaphoreSet.MaxOperations,
+            MapSize = (int)task.Ipc.Limits.Semaphores,
+            MaximumSets = table.Limit,
+            MaximumSemaphores = (int)task.Ipc.Limits.Semaphores,
+            MaximumUndos = (int)task.Ipc.Limits.Semaphores,
+            MaximumPerSet = (int)task.Ipc.Limits.SemaphoresPerSet,
+            MaximumOperations = (int)task.Ipc.Limits.SemaphoreOperations,
+            MaximumUndoEntries = (int)task.Ipc.Limits.SemaphoreOperations,
             UndoSize = 20,
             MaximumValue = SemaphoreSet.MaxValue,
             MaximumAdjustment = SemaphoreSet.MaxValue,

@@ -13,9 +13,6 @@ namespace Runsc.Sentry.Syscalls;
 internal static unsafe class SharedMemoryCalls
 {
     private const ulong PageSize = 4096;
-
-    // ULONG_MAX − 2^24, as Linux.
-    private const ulong MaximumSize = 18446744073692774399;
     private const uint ReadRights = 0x124, WriteRights = 0x92, ExecuteRights = 0x49;
 
     public static void Register(SyscallTable.Builder b)
@@ -45,12 +42,23 @@ internal static unsafe class SharedMemoryCalls
                 return segment.Size < size ? -(long)Errno.EINVAL : segment.Id;
             }
 
-            if (size is 0 or > MaximumSize)
+            if (size == 0 || size > task.Ipc.Limits.SegmentBytes)
             {
                 return -(long)Errno.EINVAL;
             }
 
             ulong length = (size + PageSize - 1) & ~(PageSize - 1);
+            ulong pagesInUse = 0;
+            foreach (SharedSegment other in table.AllLocked)
+            {
+                pagesInUse += (other.Size + PageSize - 1) / PageSize;
+            }
+
+            if (pagesInUse + (length / PageSize) > task.Ipc.Limits.SegmentPages)
+            {
+                return -(long)Errno.ENOSPC;
+            }
+
             if (length > task.Kernel.Memory.Limit)
             {
                 return -(long)Errno.ENOMEM;
@@ -166,7 +174,8 @@ internal static unsafe class SharedMemoryCalls
         {
             case Ipc.IPC_INFO:
             {
-                ShmLimits limits = new() { MaximumSize = MaximumSize, MinimumSize = 1, MaximumCount = IpcNamespace.MaxSegments, MaximumPerProcess = IpcNamespace.MaxSegments, MaximumPages = MaximumSize };
+                ulong count = (ulong)table.Limit;
+                ShmLimits limits = new() { MaximumSize = task.Ipc.Limits.SegmentBytes, MinimumSize = 1, MaximumCount = count, MaximumPerProcess = count, MaximumPages = task.Ipc.Limits.SegmentPages };
                 return Answer(task, a.A2, limits, Highest(table));
             }
 

@@ -27,7 +27,7 @@ internal static unsafe class SystemCalls
     {
         Span<byte> buffer = stackalloc byte[6 * FieldSize];
         buffer.Clear();
-        string[] fields = ["Linux", task.Uts.HostName, SentryKernel.Release, SentryKernel.Version, "x86_64", task.Uts.DomainName];
+        string[] fields = ["Linux", task.Uts.HostName, SentryKernel.Release, SentryKernel.Version, (task.Personality & Misc.PER_MASK) == Misc.PER_LINUX32 ? "i686" : "x86_64", task.Uts.DomainName];
         for (int i = 0; i < fields.Length; i++)
         {
             Encoding.Latin1.GetBytes(fields[i], buffer.Slice(i * FieldSize, FieldSize - 1));

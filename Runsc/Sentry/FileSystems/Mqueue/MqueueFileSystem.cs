@@ -30,7 +30,7 @@ internal static class MqueueFileSystem
             Device = kernel.NewDevice(),
             Created = new FileTime(now / ClockMath.Second, (uint)(now % ClockMath.Second)),
         };
-        super.SetRoot(new MqueueDirectory(super));
+        super.SetRoot(new MqueueDirectory(super, space.Limits));
         Vfs.Mount made = MountNamespace.NewMount(super, MountNamespace.NewRootDentry(super), 0);
         return Interlocked.CompareExchange(ref space.PosixQueues, made, null) as Vfs.Mount ?? made;
     }
@@ -40,10 +40,10 @@ internal static class MqueueFileSystem
 }
 
 /// <summary>The directory of queues: flat, sticky, and writable for all.</summary>
-internal sealed class MqueueDirectory(PseudoSuperBlock super) : PseudoDirectory(super, 0x3ff)
+internal sealed class MqueueDirectory(PseudoSuperBlock super, IpcLimits limits) : PseudoDirectory(super, 0x3ff)
 {
-    // fs.mqueue.queues_max.
-    private const int MaxQueues = 256;
+    // Whatever fs.mqueue.queues_max says: queues lie in the kernel's own memory.
+    private const int MaxQueues = 4096;
 
     private readonly PseudoSuperBlock _super = super;
     private readonly Lock _mu = new();
@@ -78,11 +78,11 @@ internal sealed class MqueueDirectory(PseudoSuperBlock super) : PseudoDirectory(
         child = null;
         return (create.Mode & (uint)Stat.S_IFMT) != Stat.S_IFREG
             ? Errno.EPERM
-            : Add(name, create, new PosixQueue(PosixQueue.DefaultMessages, PosixQueue.DefaultSize), out child);
+            : Add(name, create, new PosixQueue(limits.PosixMessagesByDefault, limits.PosixMessageBytesByDefault), privileged: false, out child);
     }
 
-    /// <summary>EEXIST, ENOSPC when there are too many.</summary>
-    public Errno Add(ReadOnlySpan<byte> name, in CreateOptions create, PosixQueue queue, out Inode? child)
+    /// <summary>EEXIST, ENOSPC when there are too many; who is privileged goes beyond fs.mqueue.queues_max.</summary>
+    public Errno Add(ReadOnlySpan<byte> name, in CreateOptions create, PosixQueue queue, bool privileged, out Inode? child)
     {
         string text = Encoding.Latin1.GetString(name);
         child = null;
@@ -93,7 +93,7 @@ internal sealed class MqueueDirectory(PseudoSuperBlock super) : PseudoDirectory(
                 return Errno.EEXIST;
             }
 
-            if (_queues.Count >= MaxQueues)
+            if ((_queues.Count >= limits.PosixQueues && !privileged) || _queues.Count >= MaxQueues)
             {
                 return Errno.ENOSPC;
             }

@@ -11,9 +11,6 @@ namespace Runsc.Sentry.FileSystems.Mqueue;
 /// <summary>A POSIX message queue (mq_overview(7)): messages by priority, first come first served within one. Its lock guards it; no other lock is taken under it.</summary>
 internal sealed class PosixQueue(long maxMessages, long messageSize)
 {
-    public const long DefaultMessages = 10;
-    public const long DefaultSize = 8192;
-
     /// <summary>HARD_MSGMAX and HARD_MSGSIZEMAX of Linux, for those with CAP_SYS_RESOURCE.</summary>
     public const long HardMessages = 65536;
     public const long HardSize = 16 << 20;

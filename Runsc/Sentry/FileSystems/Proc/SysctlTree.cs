@@ -15,10 +15,10 @@ internal static class SysctlTree
     public static PseudoDirectory Create(PseudoSuperBlock super, SentryKernel kernel)
     {
         return new PseudoDirectory(super)
-            .Add("kernel", new PseudoDirectory(super)
+            .Add("kernel", IpcSysctls.AddSystemV(new PseudoDirectory(super), super, kernel)
                 .Add("cap_last_cap", Fixed(Capability.CAP_LAST_CAP.ToString(CultureInfo.InvariantCulture)))
-                .Add("domainname", new UtsFile(super, host: false))
-                .Add("hostname", new UtsFile(super, host: true))
+                .Add("domainname", new UtsFile(super, kernel, host: false))
+                .Add("hostname", new UtsFile(super, kernel, host: true))
                 .Add("ngroups_max", Fixed("65536"))
                 .Add("osrelease", Fixed(SentryKernel.Release))
                 .Add("ostype", Fixed("Linux"))
@@ -30,10 +30,6 @@ internal static class SysctlTree
                 .Add("randomize_va_space", Fixed("2"))
                 .Add("core_pattern", Fixed("core"))
                 .Add("seccomp", new PseudoDirectory(super).Add("actions_avail", Fixed("kill_process kill_thread trap errno log allow")))
-                .Add("sem", Fixed("32000\t1024000000\t500\t32000"))
-                .Add("shmall", Fixed("18446744073692774399"))
-                .Add("shmmax", Fixed("18446744073692774399"))
-                .Add("shmmni", Fixed("4096"))
                 .Add("yama", new PseudoDirectory(super).Add("ptrace_scope", Fixed("0")))
                 .Add("random", new PseudoDirectory(super)
                     .Add("boot_id", Fixed(Uuid()))
@@ -50,6 +46,7 @@ internal static class SysctlTree
                 .Add("file-max", Fixed("9223372036854775807"))
                 .Add("nr_open", Fixed("1048576"))
                 .Add("pipe-max-size", Fixed("1048576"))
+                .Add("mqueue", IpcSysctls.Mqueue(super, kernel))
                 .Add("inotify", new PseudoDirectory(super)
                     .Add("max_queued_events", Fixed("16384"))
                     .Add("max_user_instances", Fixed("128"))
@@ -73,23 +70,19 @@ internal static class SysctlTree
         return new Guid(bytes, bigEndian: true).ToString();
     }
 
-    /// <summary>Host or domain name of whoever reads it.</summary>
-    private sealed class UtsFile(PseudoSuperBlock super, bool host) : PseudoFile(super, 0x1a4)
+    /// <summary>Host or domain name of whoever reads it; of the first namespace for who is no task.</summary>
+    private sealed class UtsFile(PseudoSuperBlock super, SentryKernel kernel, bool host) : PseudoFile(super, 0x1a4)
     {
         public override Errno Generate(ICaller caller, StringBuilder text)
         {
-            if (caller is not Task task)
-            {
-                return Errno.EIO;
-            }
-
-            text.Append(host ? task.Uts.HostName : task.Uts.DomainName).Append('\n');
+            UtsNamespace uts = Of(caller);
+            text.Append(host ? uts.HostName : uts.DomainName).Append('\n');
             return Errno.None;
         }
 
         public override Errno Store(ICaller caller, ReadOnlySpan<byte> value)
         {
-            if (caller is not Task task || !task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+            if (!caller.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
             {
                 return Errno.EPERM;
             }
@@ -100,16 +93,19 @@ internal static class SysctlTree
                 return Errno.EINVAL;
             }
 
+            UtsNamespace uts = Of(caller);
             if (host)
             {
-                task.Uts.HostName = name;
+                uts.HostName = name;
             }
             else
             {
-                task.Uts.DomainName = name;
+                uts.DomainName = name;
             }
 
             return Errno.None;
         }
+
+        private UtsNamespace Of(ICaller caller) => caller is Task task ? task.Uts : kernel.RootUts;
     }
 }

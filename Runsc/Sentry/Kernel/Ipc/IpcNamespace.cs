@@ -12,6 +12,8 @@ internal sealed class IpcNamespace
     public const int MaxSets = 32000;
     public const int MaxQueues = 32000;
 
+    public IpcLimits Limits { get; } = new();
+
     public IpcTable<SharedSegment> Segments { get; } = new(MaxSegments);
 
     public IpcTable<SemaphoreSet> Semaphores { get; } = new(MaxSets);

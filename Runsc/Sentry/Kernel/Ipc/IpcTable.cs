@@ -6,7 +6,7 @@ using Runsc.Sentry.Auth;
 namespace Runsc.Sentry.Kernel.Ipc;
 
 /// <summary>The objects of one kind in an IPC namespace. Its lock guards them all; it comes after a memory manager's, and nothing is waited for under it.</summary>
-internal sealed class IpcTable<T>(int maximum)
+internal sealed class IpcTable<T>
     where T : IpcObject
 {
     // An id is a place in the table and above it a number that makes ids of removed objects differ from new ones.
@@ -16,10 +16,21 @@ internal sealed class IpcTable<T>(int maximum)
 
     public readonly Lock Mu = new();
 
+    private readonly int _maximum;
+
     // Guarded by Mu.
     private readonly SortedDictionary<int, T> _objects = [];
     private int _sequence;
     private int _next;
+
+    public IpcTable(int maximum)
+    {
+        _maximum = maximum;
+        Limit = maximum;
+    }
+
+    /// <summary>Objects that may be there at once; set by /proc/sys, up to what the table can number.</summary>
+    public int Limit { get; set; }
 
     public int CountLocked => _objects.Count;
 
@@ -92,19 +103,19 @@ internal sealed class IpcTable<T>(int maximum)
             return Errno.ENOENT;
         }
 
-        return _objects.Count >= maximum ? Errno.ENOSPC : Errno.None;
+        return _objects.Count >= Limit ? Errno.ENOSPC : Errno.None;
     }
 
     public void AddLocked(T added)
     {
         while (_objects.ContainsKey(_next))
         {
-            _next = (_next + 1) % (maximum + 1);
+            _next = (_next + 1) % (_maximum + 1);
         }
 
         added.Id = (_sequence << IndexBits) | _next;
         _objects.Add(_next, added);
-        _next = (_next + 1) % (maximum + 1);
+        _next = (_next + 1) % (_maximum + 1);
         if (_next == 0)
         {
             _sequence = (_sequence + 1) & (SequenceMask >> 1);

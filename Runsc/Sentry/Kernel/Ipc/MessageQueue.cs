@@ -18,7 +18,7 @@ internal sealed class MessageQueue(IpcNamespace space) : IpcObject
 
     private readonly LinkedList<Message> _messages = [];
 
-    public ulong MaximumBytes { get; set; } = DefaultBytes;
+    public ulong MaximumBytes { get; set; } = (ulong)space.Limits.QueueBytes;
 
     public ulong Bytes { get; private set; }
 

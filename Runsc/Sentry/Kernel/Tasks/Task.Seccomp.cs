@@ -20,6 +20,9 @@ internal sealed unsafe partial class Task
     /// <summary>Seccomp of /proc/PID/status.</summary>
     public int SeccompMode => _seccomp is not SeccompFilters filters ? Misc.SECCOMP_MODE_DISABLED : filters.IsStrict ? Misc.SECCOMP_MODE_STRICT : Misc.SECCOMP_MODE_FILTER;
 
+    /// <summary>Filters that a task has from its beginning. Called before it runs.</summary>
+    public void AdoptSeccomp(SeccompFilters? filters) => _seccomp = filters;
+
     /// <summary>SECCOMP_SET_MODE_STRICT. EINVAL when there are filters.</summary>
     public Errno SetStrictSeccomp()
     {
