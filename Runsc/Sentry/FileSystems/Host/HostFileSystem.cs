@@ -110,10 +110,15 @@ internal sealed class HostFileSystem : SuperBlock
             }
         }
 
-        /// <summary>Opening /proc/self/fd/0 again: the same file, by the same descriptor.</summary>
+        /// <summary>Opening /proc/self/fd/0 again: the same file, by the same descriptor. ENXIO for a socket, as open(2) has it.</summary>
         public override Errno Open(ICaller caller, in VfsPath path, int flags, out FileDescription? file)
         {
             file = null;
+            if (FileType == Stat.S_IFSOCK)
+            {
+                return Errno.ENXIO;
+            }
+
             int copy = HostFile.Duplicate(fd);
             if (copy < 0)
             {
