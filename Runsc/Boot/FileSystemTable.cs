@@ -8,6 +8,7 @@ using Runsc.Sentry.FileSystems.Proc;
 using Runsc.Sentry.FileSystems.Sys;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Boot;
@@ -59,7 +60,7 @@ internal static class FileSystemTable
     private static Errno MakeSys(SentryKernel kernel, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
     {
         long now = kernel.Clock.Realtime;
-        super = SysFileSystem.Create(kernel.NewDevice(), kernel.Processors, new FileTime(now / 1_000_000_000, (uint)(now % 1_000_000_000)));
+        super = SysFileSystem.Create(kernel.NewDevice(), kernel.Processors, (NetNamespace)kernel.RootNetwork, new FileTime(now / 1_000_000_000, (uint)(now % 1_000_000_000)));
         return Errno.None;
     }
 }

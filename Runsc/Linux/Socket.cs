@@ -52,6 +52,8 @@ internal static class Socket
     public const int SIOCSPGRP = 0x8902;
 
     public const int SIOCGPGRP = 0x8904;
+    public const int FIOSETOWN = 0x8901;
+    public const int FIOGETOWN = 0x8903;
 
     public const int SIOCATMARK = 0x8905;
 
@@ -423,6 +425,14 @@ internal static class Socket
     public const int SOL_DECNET = 261;
     public const int SOL_X25 = 262;
     public const int SOL_PACKET = 263;
+
+    public const int PACKET_ADD_MEMBERSHIP = 1;
+    public const int PACKET_DROP_MEMBERSHIP = 2;
+    public const int PACKET_STATISTICS = 6;
+    public const int PACKET_AUXDATA = 8;
+    public const int PACKET_ORIGDEV = 9;
+    public const int PACKET_HDRLEN = 11;
+    public const int PACKET_IGNORE_OUTGOING = 23;
     public const int SOL_ATM = 264;
     public const int SOL_AAL = 265;
     public const int SOL_IRDA = 266;
@@ -430,6 +440,21 @@ internal static class Socket
     public const int SOL_LLC = 268;
     public const int SOL_DCCP = 269;
     public const int SOL_NETLINK = 270;
+
+    public const int NETLINK_ROUTE = 0;
+    public const int NETLINK_SOCK_DIAG = 4;
+    public const int NETLINK_KOBJECT_UEVENT = 15;
+    public const int NETLINK_GENERIC = 16;
+
+    public const int NETLINK_ADD_MEMBERSHIP = 1;
+    public const int NETLINK_DROP_MEMBERSHIP = 2;
+    public const int NETLINK_PKTINFO = 3;
+    public const int NETLINK_BROADCAST_ERROR = 4;
+    public const int NETLINK_NO_ENOBUFS = 5;
+    public const int NETLINK_LIST_MEMBERSHIPS = 9;
+    public const int NETLINK_CAP_ACK = 10;
+    public const int NETLINK_EXT_ACK = 11;
+    public const int NETLINK_GET_STRICT_CHK = 12;
     public const int SOL_TIPC = 271;
     public const int SOL_RXRPC = 272;
     public const int SOL_PPPOL2TP = 273;

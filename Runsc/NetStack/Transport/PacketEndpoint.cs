@@ -34,6 +34,9 @@ internal sealed class PacketEndpoint(NetworkStack stack, bool isRaw) : IPacketTa
     /// <summary>The interface it is bound to, or 0 for all.</summary>
     public int Interface { get; private set; }
 
+    /// <summary>Memory of the queue, for /proc/net/packet.</summary>
+    public int QueuedMemory => _memory;
+
     /// <summary>PACKET_IGNORE_OUTGOING.</summary>
     public bool IgnoresOutgoing { get; set; }
 
@@ -169,13 +172,9 @@ internal sealed class PacketEndpoint(NetworkStack stack, bool isRaw) : IPacketTa
             return;
         }
 
-        unchecked
-        {
-            _received++;
-        }
-
         if (_memory + frame.Footprint > ReceiveBuffer || frame.TryClone() is not { } copy)
         {
+            _received = unchecked(_received + 1);
             Dropped();
             return;
         }
@@ -207,6 +206,8 @@ internal sealed class PacketEndpoint(NetworkStack stack, bool isRaw) : IPacketTa
             received.OriginalLength = copy.Length;
         }
 
+        // Frames that the filter refuses are not counted.
+        _received = unchecked(_received + 1);
         if (_memory + copy.Footprint > ReceiveBuffer)
         {
             copy.Release();

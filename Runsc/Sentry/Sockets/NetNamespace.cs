@@ -1,7 +1,9 @@
 using System.Collections.Generic;
 using System.Threading;
+using Runsc.NetStack.Core;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Sockets.Inet;
+using Runsc.Sentry.Sockets.Netlink;
 using Runsc.Sentry.Sockets.Unix;
 using Runsc.Sentry.Vfs;
 
@@ -14,6 +16,11 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
 
     // Guarded by _mu.
     private readonly HashSet<InetSocket> _inetSockets = [];
+    private readonly HashSet<SocketDescription> _otherSockets = [];
+    private RouteEvents? _routeEvents;
+
+    // Groups of NETLINK_ROUTE that somebody is a member of: a bit each. Written under _mu.
+    private long _netlinkGroups;
     private readonly HashSet<(int Protocol, uint Port)> _netlinkPorts = [];
     private InetStack? _inet;
     private uint _nextNetlinkPort = 0xffff_f000;
@@ -53,6 +60,7 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
                         made.StartLoopback();
                     }
 
+                    made.Stack.Observer = _routeEvents;
                     Volatile.Write(ref _inet, made);
                 }
 
@@ -91,6 +99,75 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
         lock (_mu)
         {
             _inetSockets.Remove(socket);
+        }
+    }
+
+    /// <summary>Packet and netlink sockets.</summary>
+    public void Add(SocketDescription socket)
+    {
+        lock (_mu)
+        {
+            _otherSockets.Add(socket);
+        }
+    }
+
+    public void Remove(SocketDescription socket)
+    {
+        lock (_mu)
+        {
+            _otherSockets.Remove(socket);
+        }
+    }
+
+    public SocketDescription[] OtherSockets()
+    {
+        lock (_mu)
+        {
+            return [.. _otherSockets];
+        }
+    }
+
+    /// <summary>Somebody is a member of a group of NETLINK_ROUTE. No lock.</summary>
+    public bool HasNetlinkMembers(int group) => (Volatile.Read(ref _netlinkGroups) & (1L << (group - 1))) != 0;
+
+    /// <summary>Memberships have changed: changes of the stack are watched once there is one.</summary>
+    public void NetlinkGroupsChanged()
+    {
+        NetworkStack? watched = null;
+        lock (_mu)
+        {
+            ulong all = 0;
+            foreach (SocketDescription socket in _otherSockets)
+            {
+                all |= socket is NetlinkSocket { Protocol: Linux.Socket.NETLINK_ROUTE } netlink ? netlink.Groups : 0;
+            }
+
+            Volatile.Write(ref _netlinkGroups, unchecked((long)all));
+            if (all != 0 && _routeEvents is null)
+            {
+                _routeEvents = new RouteEvents(this);
+                watched = _inet?.Stack;
+            }
+        }
+
+        if (watched is not null)
+        {
+            using (watched.Enter())
+            {
+                watched.Observer = _routeEvents;
+            }
+        }
+    }
+
+    /// <summary>Puts messages into the queues of a group's members. May be called under the stack's lock.</summary>
+    public void TellNetlinkMembers(int group, List<byte[]> datagrams)
+    {
+        foreach (SocketDescription socket in OtherSockets())
+        {
+            if (socket is NetlinkSocket { Protocol: Linux.Socket.NETLINK_ROUTE } netlink)
+            {
+                netlink.Tell(group, datagrams);
+            }
         }
     }
 

@@ -108,6 +108,11 @@ internal abstract partial class SocketDescription
             return BindToDevice(caller, value);
         }
 
+        if (name is Socket.SO_ATTACH_FILTER or Socket.SO_DETACH_FILTER or Socket.SO_LOCK_FILTER)
+        {
+            return ChangeFilter(caller, name, value);
+        }
+
         if (value.Length < sizeof(int))
         {
             return Errno.EINVAL;
@@ -133,10 +138,10 @@ internal abstract partial class SocketDescription
                 Set(SocketFlags.NoRights, number == 0);
                 return Errno.None;
             case Socket.SO_SNDBUF:
-                Volatile.Write(ref _sendBuffer, Math.Max(Math.Clamp(number, 0, MaximumBuffer) * 2, MinimumSendBuffer));
+                Volatile.Write(ref _sendBuffer, Math.Max((int)Math.Min(unchecked((uint)number), MaximumBuffer) * 2, MinimumSendBuffer));
                 return Errno.None;
             case Socket.SO_RCVBUF:
-                Volatile.Write(ref _receiveBuffer, Math.Max(Math.Clamp(number, 0, MaximumBuffer) * 2, MinimumReceiveBuffer));
+                Volatile.Write(ref _receiveBuffer, Math.Max((int)Math.Min(unchecked((uint)number), MaximumBuffer) * 2, MinimumReceiveBuffer));
                 return Errno.None;
             case Socket.SO_SNDBUFFORCE or Socket.SO_RCVBUFFORCE:
                 return admin ? SetSocketOption(caller, name == Socket.SO_SNDBUFFORCE ? Socket.SO_SNDBUF : Socket.SO_RCVBUF, value) : Errno.EPERM;
@@ -178,8 +183,6 @@ internal abstract partial class SocketDescription
                 return BindToIndex(caller, number);
             case Socket.SO_BUSY_POLL or Socket.SO_BUSY_POLL_BUDGET or Socket.SO_INCOMING_CPU or Socket.SO_MAX_PACING_RATE or Socket.SO_TXREHASH or Socket.SO_BUF_LOCK:
                 return SetTuning(name, number, admin);
-            case Socket.SO_DETACH_FILTER:
-                return Errno.ENOENT;
         }
 
         SocketFlags flag = FlagOf(name);
@@ -190,6 +193,58 @@ internal abstract partial class SocketDescription
 
         Set(flag, number != 0);
         return Errno.None;
+    }
+
+    /// <summary>SO_ATTACH_FILTER.</summary>
+    public SocketFilter? Filter => Volatile.Read(ref _filter);
+
+    private SocketFilter? _filter;
+
+    /// <summary>The family puts the filter where its packets come in. ENOPROTOOPT where it filters none.</summary>
+    protected virtual Errno OnFilterChanged(SocketFilter? filter) => Errno.ENOPROTOOPT;
+
+    private Errno ChangeFilter(ICaller caller, int name, ReadOnlySpan<byte> value)
+    {
+        bool isLocked = Has(SocketFlags.LockFilter);
+        if (name != Socket.SO_ATTACH_FILTER && value.Length < sizeof(int))
+        {
+            return Errno.EINVAL;
+        }
+
+        if (name == Socket.SO_LOCK_FILTER)
+        {
+            bool on = MemoryMarshal.Read<int>(value) != 0;
+            Set(SocketFlags.LockFilter, on || isLocked);
+            return isLocked && !on ? Errno.EPERM : Errno.None;
+        }
+
+        SocketFilter? filter = null;
+        Errno error = name == Socket.SO_ATTACH_FILTER ? SocketFilter.TryRead(caller.UserMemory, value, out filter) : Errno.None;
+        error = error != Errno.None ? error : isLocked ? Errno.EPERM : name == Socket.SO_DETACH_FILTER && Filter is null ? Errno.ENOENT : OnFilterChanged(filter);
+        if (error == Errno.None)
+        {
+            Volatile.Write(ref _filter, filter);
+        }
+
+        return error;
+    }
+
+    // The room and the result are counted in instructions.
+    private long GetFilter(Span<byte> value)
+    {
+        if (Filter is not { } filter)
+        {
+            return 0;
+        }
+
+        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(filter.Code);
+        if (value.IsEmpty)
+        {
+            // How long it is.
+            return bytes.Length;
+        }
+
+        return value.Length < bytes.Length ? -(long)Errno.EINVAL : Put(value, bytes);
     }
 
     /// <summary>Values that only tell the kernel how to be quick: kept, and reported.</summary>
@@ -274,7 +329,11 @@ internal abstract partial class SocketDescription
             return Errno.EINVAL;
         }
 
-        Volatile.Write(ref _lingerSeconds, MemoryMarshal.Read<int>(value[4..]));
+        if (on != 0)
+        {
+            Volatile.Write(ref _lingerSeconds, MemoryMarshal.Read<int>(value[4..]));
+        }
+
         Set(SocketFlags.Linger, on != 0);
         return Errno.None;
     }
@@ -372,7 +431,9 @@ internal abstract partial class SocketDescription
                 return value.Length < 8 ? -(long)Errno.EINVAL : Put(value, Network.Number);
             case Socket.SO_PEERCRED:
                 return Put(value, new UserCredentials(0, uint.MaxValue, uint.MaxValue));
-            case Socket.SO_PEERGROUPS or Socket.SO_PEERPIDFD or Socket.SO_GET_FILTER or Socket.SO_PEERNAME:
+            case Socket.SO_GET_FILTER:
+                return GetFilter(value);
+            case Socket.SO_PEERGROUPS or Socket.SO_PEERPIDFD or Socket.SO_PEERNAME:
                 return -(long)Errno.ENOPROTOOPT;
             case Socket.SO_PASSCRED or Socket.SO_PASSSEC or Socket.SO_PASSPIDFD or Socket.SO_PASSRIGHTS when !PassesCredentials:
                 return -(long)Errno.EOPNOTSUPP;
@@ -426,7 +487,8 @@ internal abstract partial class SocketDescription
         }
     }
 
-    private ulong Cookie
+    /// <summary>SO_COOKIE.</summary>
+    public ulong Cookie
     {
         get
         {

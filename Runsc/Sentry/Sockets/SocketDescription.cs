@@ -3,6 +3,7 @@ using Runsc.Linux;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Mapping;
+using Runsc.Sentry.Sockets.Inet;
 using Runsc.Sentry.Vfs;
 using Runsc.Sentry.Waiting;
 
@@ -80,8 +81,17 @@ internal abstract partial class SocketDescription : FileDescription
     /// <summary>shutdown(2); <paramref name="how"/> was checked.</summary>
     public virtual Errno Shutdown(int how) => Errno.EOPNOTSUPP;
 
+    /// <summary>close(2) with SO_LINGER begins: false when there is nothing to wait for.</summary>
+    public virtual bool BeginClose() => false;
+
+    /// <summary>What was written has not arrived yet.</summary>
+    public virtual bool IsClosing => false;
+
     /// <summary>False for families that know no shutdown at all.</summary>
     public virtual bool CanShutDown => true;
+
+    /// <summary>Number in /proc/net and fstat.</summary>
+    public ulong InodeNumber => Inode.GetAttributes(out FileAttributes attributes) == Errno.None ? attributes.Inode : 0;
 
     /// <summary>True when a write to a closed stream sends SIGPIPE.</summary>
     public virtual bool RaisesPipeSignal => IsStream;
@@ -127,6 +137,11 @@ internal abstract partial class SocketDescription : FileDescription
             _ = task.SendSignal(new SignalInfo { Signal = Signal.SIGPIPE, Code = SignalInfo.SI_USER, ProcessId = task.ProcessId, Uid = task.Credentials.RealUid });
         }
     }
+
+    /// <summary>ioctls about interfaces are those of every socket; addresses are asked of AF_INET only (netdevice(7)).</summary>
+    public override long Ioctl(ICaller caller, uint command, ulong argument) => command is Socket.SIOCGSTAMP or Socket.SIOCGSTAMPNS ? -(long)Errno.ENOENT
+        : InterfaceCalls.Handles(command) ? InterfaceCalls.Run(caller, Network.Inet.Stack, Family, command, argument)
+        : base.Ioctl(caller, command, argument);
 
     /// <summary>Copies the result of an ioctl out. 0 or −EFAULT.</summary>
     protected static long CopyOutInt(ICaller caller, ulong address, int value)

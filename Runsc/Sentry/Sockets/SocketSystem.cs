@@ -5,6 +5,7 @@ using Runsc.NetStack.Buffers;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Sockets.Inet;
 using Runsc.Sentry.Sockets.Netlink;
+using Runsc.Sentry.Sockets.Packet;
 using Runsc.Sentry.Sockets.Unix;
 using Runsc.Sentry.Vfs;
 
@@ -36,6 +37,7 @@ internal sealed class SocketSystem
         _families[Socket.AF_INET] = InetFamily.CreateV4;
         _families[Socket.AF_INET6] = InetFamily.CreateV6;
         _families[Socket.AF_NETLINK] = NetlinkSocket.Create;
+        _families[Socket.AF_PACKET] = PacketSocket.Create;
     }
 
     public SentryKernel Kernel { get; }

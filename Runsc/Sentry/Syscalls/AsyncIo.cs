@@ -1,13 +1,61 @@
+using System.Threading;
 using Runsc.Linux;
+using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.Syscalls;
 
-/// <summary>Owners of descriptors for SIGIO (fcntl(2), "Managing signals"). They are kept and told; signals are not sent yet.</summary>
+/// <summary>Owners of files for SIGIO and SIGURG (fcntl(2), "Managing signals"): who they are, and that they are told.</summary>
 internal static class AsyncIo
 {
     private const int F_SETOWN_TID = 0, F_SETOWN_PID = 1, F_SETOWN_PGRP = 2;
+
+    /// <summary>F_SETFL and FIOASYNC: the flags, and with O_ASYNC from now on signals.</summary>
+    public static Errno SetFlags(Task task, FileDescription file, int descriptor, int flags)
+    {
+        Errno error = file.SetStatusFlags(flags);
+        if (error == Errno.None && (file.StatusFlags & Fcntl.O_ASYNC) != 0 && file.SupportsPoll)
+        {
+            Notifier(task, file).Descriptor = descriptor;
+        }
+
+        return error;
+    }
+
+    /// <summary>SIOCGPGRP, FIOGETOWN.</summary>
+    public static int GetOwner(FileDescription file)
+    {
+        AsyncOwner owner = file.AsyncOwner;
+        return owner.Kind == F_SETOWN_PGRP ? -owner.Id : owner.Id;
+    }
+
+    private static AsyncNotifier Notifier(Task task, FileDescription file)
+    {
+        if (file.AsyncWaiter is null)
+        {
+            AsyncNotifier made = new(task.Kernel, file);
+            if (Interlocked.CompareExchange(ref file.AsyncWaiter, made, null) is null)
+            {
+                file.Register(made);
+            }
+        }
+
+        return (AsyncNotifier)file.AsyncWaiter;
+    }
+
+    // Only who is told may be signalled, by whom who made it owner might signal.
+    private static void SetOwner(Task task, FileDescription file, AsyncOwner owner)
+    {
+        if (file.SupportsPoll)
+        {
+            AsyncNotifier notifier = Notifier(task, file);
+            notifier.Sender = task.Credentials;
+            notifier.Container = task.ThreadGroup.Container;
+        }
+
+        file.AsyncOwner = owner;
+    }
 
     public static long Control(Task task, FileDescription file, int command, ulong argument)
     {
@@ -15,11 +63,11 @@ internal static class AsyncIo
         switch (command)
         {
             case Fcntl.F_GETOWN:
-                return owner.Kind == F_SETOWN_PGRP ? -owner.Id : owner.Id;
+                return GetOwner(file);
             case Fcntl.F_SETOWN:
             {
                 int id = unchecked((int)argument);
-                file.AsyncOwner = id < 0 ? owner with { Kind = F_SETOWN_PGRP, Id = unchecked(-id) } : owner with { Kind = F_SETOWN_PID, Id = id };
+                SetOwner(task, file, id < 0 ? owner with { Kind = F_SETOWN_PGRP, Id = unchecked(-id) } : owner with { Kind = F_SETOWN_PID, Id = id });
                 return 0;
             }
 
@@ -36,7 +84,7 @@ internal static class AsyncIo
                     return -(long)Errno.EINVAL;
                 }
 
-                file.AsyncOwner = owner with { Kind = kind, Id = who };
+                SetOwner(task, file, owner with { Kind = kind, Id = who });
                 return 0;
             case Fcntl.F_GETSIG:
                 return owner.Signal;

@@ -1,4 +1,5 @@
 using System;
+using System.Buffers;
 using System.Runtime.InteropServices;
 using Runsc.Linux;
 using Runsc.Sentry.FileSystems.Events;
@@ -14,6 +15,9 @@ internal static unsafe class EpollCalls
 {
     /// <summary>Events that one call gives at most; who has room for more asks again.</summary>
     private const int MaxBatch = 128;
+
+    // What one call returns at most; a program with more ready files asks again.
+    private const int MaxRented = 1 << 16;
 
     private const int MaxEvents = int.MaxValue / EpollEvent.SizeInBytes;
 
@@ -125,7 +129,19 @@ internal static unsafe class EpollCalls
             return bad;
         }
 
-        Span<EpollEvent> events = stackalloc EpollEvent[Math.Min(a.Int2, MaxBatch)];
+        EpollEvent[]? rented = a.Int2 > MaxBatch ? ArrayPool<EpollEvent>.Shared.Rent(Math.Min(a.Int2, MaxRented)) : null;
+        Span<EpollEvent> events = rented is null ? stackalloc EpollEvent[MaxBatch] : rented;
+        long result = Wait(task, epoll, events[..Math.Min(a.Int2, events.Length)], a.A1, deadline);
+        if (rented is not null)
+        {
+            ArrayPool<EpollEvent>.Shared.Return(rented);
+        }
+
+        return result;
+    }
+
+    private static long Wait(Task task, EpollDescription epoll, Span<EpollEvent> events, ulong address, in Deadline deadline)
+    {
         int count = epoll.Collect(events);
         Errno error = Errno.None;
         if (count == 0 && deadline.Nanoseconds != 0 && !deadline.HasPassed)
@@ -141,11 +157,11 @@ internal static unsafe class EpollCalls
             task.EndWait(waiter);
         }
 
-        file.DecRef();
+        epoll.DecRef();
         if (count > 0)
         {
             ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(events[..count]);
-            return task.Memory.CopyOut(a.A1, bytes) == bytes.Length ? count : -(long)Errno.EFAULT;
+            return task.Memory.CopyOut(address, bytes) == bytes.Length ? count : -(long)Errno.EFAULT;
         }
 
         return error is Errno.None or Errno.ETIMEDOUT ? 0 : -(long)error;

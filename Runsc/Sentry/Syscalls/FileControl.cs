@@ -3,6 +3,7 @@ using Runsc.Linux;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Kernel.Time;
+using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Vfs;
 using Runsc.Sentry.Waiting;
 
@@ -56,7 +57,7 @@ internal static unsafe class FileControl
         switch (command)
         {
             case Fcntl.F_SETFL:
-                return -(long)file.SetStatusFlags(a.Int2);
+                return -(long)AsyncIo.SetFlags(task, file, a.Int0, a.Int2);
             case Fcntl.F_GETLK:
             case Fcntl.F_OFD_GETLK:
                 return GetLock(task, file, a.A2, command == Fcntl.F_OFD_GETLK);
@@ -366,9 +367,13 @@ internal static unsafe class FileControl
                 }
 
                 int flag = a.UInt1 == Ioctls.FIONBIO ? Fcntl.O_NONBLOCK : Fcntl.O_ASYNC;
-                return -(long)file.SetStatusFlags(on != 0 ? file.StatusFlags | flag : file.StatusFlags & ~flag);
+                return -(long)AsyncIo.SetFlags(task, file, a.Int0, on != 0 ? file.StatusFlags | flag : file.StatusFlags & ~flag);
             }
 
+            case Socket.SIOCSPGRP or Socket.FIOSETOWN when file is SocketDescription:
+                return task.Memory.CopyIn(a.A2, out int owner) != Errno.None ? -(long)Errno.EFAULT : AsyncIo.Control(task, file, Fcntl.F_SETOWN, unchecked((ulong)owner));
+            case Socket.SIOCGPGRP or Socket.FIOGETOWN when file is SocketDescription:
+                return -(long)task.Memory.CopyOut(a.A2, AsyncIo.GetOwner(file));
             case Ioctls.FIONREAD when file.Inode.IsRegular:
             {
                 long position = file.Seek(task, 0, Fcntl.SEEK_CUR);

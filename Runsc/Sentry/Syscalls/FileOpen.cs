@@ -1,6 +1,7 @@
 using System;
 using Runsc.Linux;
 using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.Syscalls;
@@ -130,7 +131,17 @@ internal static unsafe class FileOpen
         return fd;
     }
 
-    private static long Close(Task task, in SyscallArguments a) => -(long)task.Files.Close(task, a.Int0);
+    private static long Close(Task task, in SyscallArguments a)
+    {
+        SocketDescription? lingering = SocketIo.BeginLinger(task, a.Int0);
+        long result = -(long)task.Files.Close(task, a.Int0);
+        if (lingering is not null)
+        {
+            SocketIo.Linger(task, lingering);
+        }
+
+        return result;
+    }
 
     private static long CloseRange(Task task, in SyscallArguments a)
     {

@@ -4,6 +4,7 @@ using Runsc.Sentry.FileSystems.Pipe;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Kernel.Time;
 using Runsc.Sentry.Mapping;
+using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Vfs;
 using Runsc.Sentry.Waiting;
 
@@ -90,6 +91,12 @@ internal static unsafe class PipeCalls
         if ((fromPipe && inputOffset != 0) || (toPipe && outputOffset != 0))
         {
             return -(long)Errno.ESPIPE;
+        }
+
+        if ((inputOffset != 0 && input is SocketDescription) || (outputOffset != 0 && output is SocketDescription))
+        {
+            // No reads and writes at a position.
+            return -(long)Errno.EINVAL;
         }
 
         if (input is PipeDescription one && output is PipeDescription other && one.Pipe == other.Pipe)

@@ -311,6 +311,9 @@ internal static unsafe class SocketCalls
 
     private static long DoGetSockOpt(Task task, SocketDescription socket, in SyscallArguments a, int length)
     {
+        // The room and the length of a filter are counted in instructions.
+        bool isFilter = a.Int1 == Socket.SOL_SOCKET && a.Int2 == Socket.SO_GET_FILTER;
+        length = isFilter ? Math.Min(length, SocketFilter.MaxLength) * BpfInstruction.SizeInBytes : length;
         byte[]? rented = length > StackOption ? ArrayPool<byte>.Shared.Rent(length) : null;
         Span<byte> value = rented is null ? stackalloc byte[StackOption] : rented;
         value = value[..length];
@@ -319,9 +322,9 @@ internal static unsafe class SocketCalls
         if (result >= 0)
         {
             int full = (int)result, part = Math.Min(full, length);
-            bool fits = full <= length;
+            bool fits = full <= length || (isFilter && length == 0);
             bool copied = !fits || part == 0 || task.Memory.CopyOut(a.A3, value[..part]) == part;
-            copied = copied && task.Memory.CopyOut(a.A4, full) == Errno.None;
+            copied = copied && task.Memory.CopyOut(a.A4, isFilter ? full / BpfInstruction.SizeInBytes : full) == Errno.None;
             result = !copied ? -(long)Errno.EFAULT : fits ? 0 : -(long)Errno.ERANGE;
         }
 

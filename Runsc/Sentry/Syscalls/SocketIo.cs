@@ -4,6 +4,7 @@ using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Kernel.Time;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Sockets;
+using Runsc.Sentry.Vfs;
 using Runsc.Sentry.Waiting;
 
 namespace Runsc.Sentry.Syscalls;
@@ -70,6 +71,7 @@ internal static class SocketIo
     {
         long n = socket.Send(task, ref buffer, ref request);
         bool dontWait = (request.Flags & Socket.MSG_DONTWAIT) != 0 || socket.IsNonBlocking;
+        socket.WasFull |= n == -(long)Errno.EAGAIN;
         if (!dontWait && (n == -(long)Errno.EAGAIN || (n >= 0 && socket.IsStream && buffer.Remaining > 0)))
         {
             n = SendRest(task, socket, ref buffer, ref request, Math.Max(n, 0));
@@ -125,6 +127,7 @@ internal static class SocketIo
     public static Errno Connect(Task task, SocketDescription socket, ReadOnlySpan<byte> address)
     {
         Errno error = socket.Connect(task, address);
+        socket.WasFull |= error == Errno.EINPROGRESS;
         if (error is not (Errno.EAGAIN or Errno.EINPROGRESS) || socket.IsNonBlocking)
         {
             return error;
@@ -182,6 +185,38 @@ internal static class SocketIo
         socket.Unregister(waiter);
         task.EndWait(waiter);
         return error;
+    }
+
+    /// <summary>The socket behind a descriptor that is about to be closed, with a reference, if close(2) has to wait for it (SO_LINGER, socket(7)).</summary>
+    public static SocketDescription? BeginLinger(Task task, int fd)
+    {
+        FileDescription? file = task.Files.Get(fd);
+        if (file is SocketDescription { Linger: > 0, References: 2 } socket)
+        {
+            return socket;
+        }
+
+        file?.DecRef();
+        return null;
+    }
+
+    /// <summary>Closes the connection, and waits as long as SO_LINGER says for what was written to arrive; then gives the reference back.</summary>
+    public static void Linger(Task task, SocketDescription socket)
+    {
+        if (socket.References == 1 && socket.BeginClose())
+        {
+            Deadline deadline = Deadline.After(socket.Linger * 1_000_000_000L);
+            TaskWaiter waiter = task.BeginWait(EventMask.Readable | EventMask.Writable);
+            socket.Register(waiter);
+            while (socket.IsClosing && task.Block(deadline) == Errno.None)
+            {
+            }
+
+            socket.Unregister(waiter);
+            task.EndWait(waiter);
+        }
+
+        socket.DecRef();
     }
 
     // A call that has a timeout is not begun anew after a signal, since the timeout would begin anew too (signal(7)).

@@ -154,6 +154,11 @@ internal abstract class FileDescription : IWaitable
             EpollRegistrations?.OnFileReleased(this);
             Inode.Locks?.ReleaseAllOf(this);
             EndUse();
+            if (AsyncWaiter is { } waiter)
+            {
+                Unregister(waiter);
+            }
+
             OnRelease();
             Path.DecRef();
         }
@@ -165,6 +170,12 @@ internal abstract class FileDescription : IWaitable
 
     /// <summary>Who is told of input by a signal (F_SETOWN, F_SETSIG). Whole values are written; readers see the old or the new one.</summary>
     public AsyncOwner AsyncOwner { get; set; } = AsyncOwner.None;
+
+    /// <summary>What sends the signals, once there is an owner or O_ASYNC; in the file's wait queue until the file goes.</summary>
+    public Waiter? AsyncWaiter;
+
+    /// <summary>A writer found no room: the owner wants to hear when there is some.</summary>
+    public bool WasFull { get; set; }
 
     /// <summary>Epoll sets that hold this file; they forget it when the last descriptor is closed.</summary>
     public IEpollRegistrations? EpollRegistrations;

@@ -133,6 +133,18 @@ internal sealed partial class TcpEndpoint
         }
     }
 
+    /// <summary>How many connections a listener lets wait.</summary>
+    public int Backlog
+    {
+        get
+        {
+            using (_stack.Enter())
+            {
+                return _acceptQueue?.Backlog ?? 0;
+            }
+        }
+    }
+
     /// <summary>Begins to listen, or changes the backlog. EADDRINUSE if another listener holds the port.</summary>
     public NetError Listen(int backlog)
     {

@@ -38,6 +38,9 @@ internal sealed partial class TcpEndpoint : TcpFlow
     private bool _receiveShut;
     private bool _sendShut;
 
+    /// <summary>What shutdown has closed: 1 receiving, 2 sending. No lock: for show.</summary>
+    public byte ShutdownMask => (byte)((_receiveShut ? 1 : 0) | (_sendShut ? 2 : 0));
+
     // No application holds it any more.
     private bool _orphaned;
 

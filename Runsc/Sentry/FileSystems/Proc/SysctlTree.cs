@@ -26,6 +26,7 @@ internal static class SysctlTree
                 .Add("overflowuid", Fixed("65534"))
                 .Add("overflowgid", Fixed("65534"))
                 .Add("pid_max", Fixed(SentryKernel.MaxId.ToString(CultureInfo.InvariantCulture)))
+                .Add("tainted", Fixed("0"))
                 .Add("threads-max", Fixed(SentryKernel.MaxTasks.ToString(CultureInfo.InvariantCulture)))
                 .Add("randomize_va_space", Fixed("2"))
                 .Add("core_pattern", Fixed("core"))

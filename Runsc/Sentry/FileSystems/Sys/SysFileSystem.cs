@@ -2,17 +2,19 @@ using System.Globalization;
 using System.Text;
 using Runsc.Linux;
 using Runsc.Sentry.FileSystems.Pseudo;
+using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.FileSystems.Sys;
 
-/// <summary>sysfs(5): the basics that programs look at — processors, the loopback interface, memory settings. Read-only.</summary>
+/// <summary>sysfs(5): the basics that programs look at — processors, network interfaces, memory settings. Read-only.</summary>
 internal static class SysFileSystem
 {
     /// <param name="device">st_dev of the new instance.</param>
     /// <param name="processors">Processors that the application sees.</param>
+    /// <param name="network">Whose interfaces are shown.</param>
     /// <param name="created">Time that the files show.</param>
-    public static SuperBlock Create(ulong device, int processors, FileTime created)
+    public static SuperBlock Create(ulong device, int processors, NetNamespace network, FileTime created)
     {
         PseudoSuperBlock super = new("sysfs", Stat.SYSFS_MAGIC) { Device = device, Created = created };
         super.SetRoot(new PseudoDirectory(super)
@@ -20,7 +22,7 @@ internal static class SysFileSystem
             .Add("bus", new PseudoDirectory(super))
             .Add("class", new PseudoDirectory(super)
                 .Add("block", new PseudoDirectory(super))
-                .Add("net", new PseudoDirectory(super).Add("lo", new PseudoSymlink(super, "../../devices/virtual/net/lo")))
+                .Add("net", new NetClass(super, network, isClass: true))
                 .Add("tty", new PseudoDirectory(super)))
             .Add("dev", new PseudoDirectory(super)
                 .Add("block", new PseudoDirectory(super))
@@ -36,7 +38,7 @@ internal static class SysFileSystem
                             .Add("distance", Text(super, "10")))
                         .Add("online", Text(super, "0"))
                         .Add("possible", Text(super, "0"))))
-                .Add("virtual", new PseudoDirectory(super).Add("net", new PseudoDirectory(super).Add("lo", Loopback(super)))))
+                .Add("virtual", new PseudoDirectory(super).Add("net", new NetClass(super, network, isClass: false))))
             .Add("firmware", new PseudoDirectory(super))
             .Add("fs", new PseudoDirectory(super).Add("cgroup", new PseudoDirectory(super)))
             .Add("kernel", new PseudoDirectory(super)
@@ -86,18 +88,6 @@ internal static class SysFileSystem
             .Add("possible", Text(super, range))
             .Add("present", Text(super, range));
     }
-
-    private static PseudoDirectory Loopback(PseudoSuperBlock super) => new PseudoDirectory(super)
-        .Add("addr_len", Text(super, "6"))
-        .Add("address", Text(super, "00:00:00:00:00:00"))
-        .Add("broadcast", Text(super, "00:00:00:00:00:00"))
-        .Add("flags", Text(super, "0x9"))
-        .Add("ifindex", Text(super, "1"))
-        .Add("iflink", Text(super, "1"))
-        .Add("mtu", Text(super, "65536"))
-        .Add("operstate", Text(super, "unknown"))
-        .Add("tx_queue_len", Text(super, "1000"))
-        .Add("type", Text(super, "772"));
 
     private static PseudoTextFile Text(PseudoSuperBlock super, string line) => new(super, () => line + "\n");
 

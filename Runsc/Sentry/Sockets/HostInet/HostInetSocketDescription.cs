@@ -4,7 +4,6 @@ using System.Runtime.InteropServices;
 using Runsc.Host.Syscalls;
 using Runsc.Linux;
 using Runsc.Sentry.Mapping;
-using Runsc.Sentry.Sockets.Inet;
 using Runsc.Sentry.Vfs;
 using Runsc.Sentry.Waiting;
 
@@ -222,7 +221,7 @@ internal sealed class HostInetSocketDescription : SocketDescription
     {
         if (command is not (Ioctls.FIONREAD or Ioctls.TIOCOUTQ))
         {
-            return InterfaceCalls.Handles(command) ? InterfaceCalls.Run(caller, Network.Inet.Stack, command, argument) : base.Ioctl(caller, command, argument);
+            return base.Ioctl(caller, command, argument);
         }
 
         int result = HostFile.IoctlInt(_fd, command, out int value);

@@ -87,6 +87,18 @@ internal sealed partial class DatagramSocket : InetSocket
 
     protected override void CloseEndpoint() => _endpoint.Close();
 
+    public override byte ShutdownMask => (byte)((_endpoint.IsReadShut ? 1 : 0) | (_endpoint.IsWriteShut ? 2 : 0));
+
+    protected override Errno OnFilterChanged(SocketFilter? filter)
+    {
+        using (Stack.Enter())
+        {
+            _endpoint.Filter = filter;
+        }
+
+        return Errno.None;
+    }
+
     public override long Receive(ICaller caller, ref IoBuffer data, ref ReceiveRequest request)
     {
         if ((request.Flags & Socket.MSG_ERRQUEUE) != 0)

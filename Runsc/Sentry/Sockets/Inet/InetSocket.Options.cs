@@ -211,10 +211,15 @@ internal abstract partial class InetSocket
                 return Errno.None;
             case Socket.IP_MULTICAST_LOOP:
                 options.MulticastLoop = number != 0;
-                return number is 0 or 1 ? Errno.None : Errno.EINVAL;
+                return Errno.None;
             case Socket.IP_MULTICAST_ALL:
+                if (number is not (0 or 1))
+                {
+                    return Errno.EINVAL;
+                }
+
                 options.MulticastAll = number != 0;
-                return number is 0 or 1 ? Errno.None : Errno.EINVAL;
+                return Errno.None;
             case Socket.IP_RECVERR:
                 options.ReceiveErrors = number != 0;
                 return Errno.None;
@@ -351,15 +356,25 @@ internal abstract partial class InetSocket
                     return Errno.ENOPROTOOPT;
                 }
 
+                using (Stack.Enter())
+                {
+                    if (number != 0 && Stack.FindInterface(number) is null)
+                    {
+                        return Errno.ENODEV;
+                    }
+                }
+
                 options.MulticastInterfaceV6 = number;
-                return number >= 0 ? Errno.None : Errno.EINVAL;
+                return Errno.None;
             case Socket.IPV6_TCLASS:
                 if (number is < -1 or > 255)
                 {
                     return Errno.EINVAL;
                 }
 
-                options.TrafficClass = number == -1 ? (byte)0 : (byte)number;
+                // The ECN bits of a stream are TCP's own.
+                number = Math.Max(number, 0);
+                options.TrafficClass = (byte)(IsStream ? (number & ~3) | (options.TrafficClass & 3) : number);
                 return Errno.None;
             case Socket.IPV6_MTU_DISCOVER:
                 if (number is < 0 or > 5)

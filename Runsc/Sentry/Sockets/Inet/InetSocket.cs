@@ -34,8 +34,14 @@ internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
 
     protected NetworkStack Stack => Network.Inet.Stack;
 
-    /// <summary>Number in /proc/net and fstat.</summary>
-    public ulong InodeNumber => Inode.GetAttributes(out FileAttributes attributes) == Errno.None ? attributes.Inode : 0;
+    /// <summary>What shutdown(2) has closed: 1 reading, 2 writing (for sock_diag).</summary>
+    public abstract byte ShutdownMask { get; }
+
+    public byte TypeOfService => IpOptions.Tos;
+
+    public byte TrafficClass => IpOptions.TrafficClass;
+
+    public bool IsV6Only => IpOptions.V6Only;
 
     protected abstract NetEvents EndpointReadiness { get; }
 
@@ -102,7 +108,4 @@ internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
             return Stack.FindInterface(Encoding.Latin1.GetString(name))?.Index ?? 0;
         }
     }
-
-    public override long Ioctl(ICaller caller, uint command, ulong argument) =>
-        InterfaceCalls.Handles(command) ? InterfaceCalls.Run(caller, Stack, command, argument) : base.Ioctl(caller, command, argument);
 }

@@ -20,16 +20,27 @@ internal static class InterfaceCalls
     public static bool Handles(uint command) => command is >= FirstCommand and <= LastCommand;
 
     /// <summary>0 or −errno. ENOTTY for what is not there.</summary>
-    public static long Run(ICaller caller, NetworkStack stack, uint command, ulong argument)
+    public static long Run(ICaller caller, NetworkStack stack, int family, uint command, ulong argument)
     {
+        bool isOfAddress = command is Socket.SIOCGIFADDR or Socket.SIOCGIFDSTADDR or Socket.SIOCGIFBRDADDR or Socket.SIOCGIFNETMASK or Socket.SIOCSIFADDR or Socket.SIOCSIFNETMASK;
+        if (isOfAddress && family != Socket.AF_INET)
+        {
+            return -(long)Errno.ENOTTY;
+        }
+
         if (command == Socket.SIOCGIFCONF)
         {
             return List(caller, stack, argument);
         }
 
-        if (!IsKnown(command))
+        if (!IsKnown(command) || (command == Socket.SIOCGIFPFLAGS && family != Socket.AF_INET))
         {
             return -(long)Errno.ENOTTY;
+        }
+
+        if (command == Socket.SIOCGIFPFLAGS)
+        {
+            return -(long)Errno.EINVAL;
         }
 
         Span<byte> request = stackalloc byte[RequestSize];
@@ -56,7 +67,7 @@ internal static class InterfaceCalls
 
     private static bool IsKnown(uint command) => command is Socket.SIOCGIFNAME or Socket.SIOCGIFINDEX or Socket.SIOCGIFFLAGS or Socket.SIOCGIFADDR
         or Socket.SIOCGIFDSTADDR or Socket.SIOCGIFBRDADDR or Socket.SIOCGIFNETMASK or Socket.SIOCGIFMETRIC or Socket.SIOCGIFMTU or Socket.SIOCGIFHWADDR
-        or Socket.SIOCGIFTXQLEN or Socket.SIOCGIFMAP or Socket.SIOCSIFFLAGS or Socket.SIOCSIFADDR or Socket.SIOCSIFMTU or Socket.SIOCSIFNETMASK or Socket.SIOCSIFTXQLEN;
+        or Socket.SIOCGIFTXQLEN or Socket.SIOCGIFMAP or Socket.SIOCGIFSLAVE or Socket.SIOCGIFPFLAGS or Socket.SIOCETHTOOL or Socket.SIOCSIFFLAGS or Socket.SIOCSIFADDR or Socket.SIOCSIFMTU or Socket.SIOCSIFNETMASK or Socket.SIOCSIFTXQLEN;
 
     private static NetworkInterface? Find(NetworkStack stack, ReadOnlySpan<byte> request)
     {
@@ -105,6 +116,11 @@ internal static class InterfaceCalls
             case Socket.SIOCGIFFLAGS:
                 BitConverter.TryWriteBytes(value, unchecked((short)found.ShownFlags));
                 return Errno.None;
+            case Socket.SIOCGIFSLAVE:
+                return Errno.EINVAL;
+            case Socket.SIOCETHTOOL:
+                // No driver here has a say in it.
+                return Errno.EOPNOTSUPP;
             case Socket.SIOCGIFMETRIC:
                 return Number(value, 0);
             case Socket.SIOCGIFMTU:

@@ -60,14 +60,19 @@ internal static class NetTables
     }
 
     /// <summary>/proc/net/udp, udp6, raw and raw6.</summary>
-    public static string Datagrams(NetNamespace network, bool v6, int type)
+    public static string Datagrams(NetNamespace network, bool v6, int type) => Datagrams(network, v6, type, Socket.IPPROTO_UDP);
+
+    /// <summary>/proc/net/icmp and icmp6.</summary>
+    public static string Pings(NetNamespace network, bool v6) => Datagrams(network, v6, Socket.SOCK_DGRAM, v6 ? Socket.IPPROTO_ICMPV6 : Socket.IPPROTO_ICMP);
+
+    private static string Datagrams(NetNamespace network, bool v6, int type, int protocol)
     {
         StringBuilder text = new();
         string header = "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops";
         AppendPadded(text, v6 ? header : "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops", 127);
         foreach (InetSocket socket in network.InetSockets())
         {
-            bool wanted = type == Socket.SOCK_RAW ? socket.Type == type : socket.Type == type && socket.Protocol == Socket.IPPROTO_UDP;
+            bool wanted = type == Socket.SOCK_RAW ? socket.Type == type : socket.Type == type && socket.Protocol == protocol;
             if (wanted && socket is DatagramSocket datagram && (socket.Family == Socket.AF_INET6) == v6 && datagram.Endpoint.Local.Port != 0)
             {
                 DatagramEndpoint endpoint = datagram.Endpoint;

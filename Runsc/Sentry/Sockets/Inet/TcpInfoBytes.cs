@@ -6,7 +6,7 @@ namespace Runsc.Sentry.Sockets.Inet;
 /// <summary>struct tcp_info of linux/tcp.h.</summary>
 internal static class TcpInfoBytes
 {
-    private const int Size = 232;
+    public const int Size = 232;
 
     /// <summary>Writes as much as there is room for: the bytes written.</summary>
     public static int Write(TcpEndpoint endpoint, Span<byte> room)

@@ -83,6 +83,25 @@ internal sealed partial class TcpSocket
         }
     }
 
+    // Seconds up to the end of a time-out of SYN-ACKs, which double up to two minutes (Linux: secs_to_retrans).
+    private static int WholeTimeouts(int seconds)
+    {
+        const int longest = 120, most = 255;
+        if (seconds == 0)
+        {
+            return 0;
+        }
+
+        int period = 1, step = 1;
+        for (int count = 1; seconds > period && count < most; count++)
+        {
+            step = Math.Min(step * 2, longest);
+            period += step;
+        }
+
+        return period;
+    }
+
     protected override Errno BecomeV4()
     {
         if (_endpoint.State != TcpState.Established)
@@ -189,7 +208,7 @@ internal sealed partial class TcpSocket
                 settings.Linger2 = number < 0 ? -1 : Math.Min(number, 120);
                 return Errno.None;
             case Socket.TCP_DEFER_ACCEPT:
-                settings.DeferAccept = Math.Max(number, 0);
+                settings.DeferAccept = WholeTimeouts(Math.Max(number, 0));
                 return Errno.None;
             case Socket.TCP_WINDOW_CLAMP when number != 0 || _endpoint.State == TcpState.Closed:
                 settings.WindowClamp = number == 0 ? 0 : Math.Max(number, 1152);

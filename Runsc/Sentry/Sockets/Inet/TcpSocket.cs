@@ -115,7 +115,22 @@ internal sealed partial class TcpSocket : InetSocket
 
     public override Errno Shutdown(int how) => NetErrors.ToErrno(_endpoint.Shutdown(how != Socket.SHUT_WR, how != Socket.SHUT_RD));
 
+    public override byte ShutdownMask => _endpoint.ShutdownMask;
+
+    /// <summary>TCP_INFO: the bytes written.</summary>
+    public int WriteInfo(Span<byte> room) => TcpInfoBytes.Write(_endpoint, room);
+
+    public string CongestionName => _endpoint.CongestionName;
+
     protected override Errno TakeError() => NetErrors.ToErrno(_endpoint.TakeError());
+
+    public override bool IsClosing => _endpoint.IsLingering;
+
+    public override bool BeginClose()
+    {
+        _endpoint.Close();
+        return _endpoint.IsLingering;
+    }
 
     protected override void CloseEndpoint() => _endpoint.Close();
 

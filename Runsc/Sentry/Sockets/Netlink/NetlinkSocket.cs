@@ -1,7 +1,9 @@
 using System;
 using System.Collections.Generic;
+using System.Runtime.InteropServices;
 using System.Threading;
 using Runsc.Linux;
+using Runsc.NetStack.Transport;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Vfs;
 using Runsc.Sentry.Waiting;
@@ -9,7 +11,7 @@ using Runsc.Sentry.Waiting;
 namespace Runsc.Sentry.Sockets.Netlink;
 
 /// <summary>A socket of AF_NETLINK (netlink(7)): requests are answered at once, and the answers wait in its queue.</summary>
-internal sealed class NetlinkSocket : SocketDescription
+internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
 {
     public const int AddressSize = 12;
 
@@ -21,16 +23,46 @@ internal sealed class NetlinkSocket : SocketDescription
     private readonly Lock _mu = new();
 
     // Guarded by _mu.
-    private readonly Queue<byte[]> _queue = new();
+    private readonly Queue<(byte[] Data, int Group)> _queue = new();
     private int _queuedBytes;
     private bool _overrun;
     private uint _port;
-    private uint _groups;
+    private ulong _groups;
+
+    // NETLINK_* options that are flags: a bit each, by number.
+    private volatile int _options;
+
+    // Wakes readers of notifications, which come under the stack's lock.
+    private readonly EndpointNotifier _notifier;
 
     private NetlinkSocket(NetNamespace network, ICaller creator, int type, int protocol, int flags)
         : base(network, creator, Socket.AF_NETLINK, type, protocol, flags)
     {
+        _notifier = new EndpointNotifier(network.Inet.Stack) { Listener = this };
+        network.Add(this);
     }
+
+    /// <summary>nl_pid; 0 before bind.</summary>
+    public uint Port
+    {
+        get
+        {
+            lock (_mu)
+            {
+                return _port;
+            }
+        }
+    }
+
+    /// <summary>Bytes in the queue, for /proc/net/netlink.</summary>
+    public int QueuedBytes => _queuedBytes;
+
+    /// <summary>Groups it is a member of: a bit each.</summary>
+    public ulong Groups => Volatile.Read(ref _groups);
+
+    public void OnEvents(NetEvents events) => Events.Notify(EventMask.Readable);
+
+    protected override Errno OnFilterChanged(SocketFilter? filter) => Errno.None;
 
     public override WaitQueue Events { get; } = new();
 
@@ -39,14 +71,13 @@ internal sealed class NetlinkSocket : SocketDescription
     /// <summary>EPROTONOSUPPORT for families that are not there.</summary>
     public static Errno Create(NetNamespace network, ICaller caller, int type, int protocol, int flags, out SocketDescription? socket)
     {
-        const int route = 0, events = 15;
         socket = null;
         if (type is not (Socket.SOCK_RAW or Socket.SOCK_DGRAM))
         {
             return Errno.ESOCKTNOSUPPORT;
         }
 
-        if (protocol is not (route or events))
+        if (protocol is not (Socket.NETLINK_ROUTE or Socket.NETLINK_SOCK_DIAG or Socket.NETLINK_KOBJECT_UEVENT or Socket.NETLINK_GENERIC))
         {
             return Errno.EPROTONOSUPPORT;
         }
@@ -63,16 +94,23 @@ internal sealed class NetlinkSocket : SocketDescription
         }
 
         uint port = BitConverter.ToUInt32(address[4..]);
+        Errno error;
         lock (_mu)
         {
-            if (_port != 0 && port != 0 && port != _port)
+            if (_port != 0 && port != _port)
             {
                 return Errno.EINVAL;
             }
 
-            _groups = BitConverter.ToUInt32(address[8..]);
-            return _port != 0 ? Errno.None : TakePortLocked(caller, port);
+            error = _port != 0 ? Errno.None : TakePortLocked(caller, port);
+            if (error == Errno.None)
+            {
+                _groups = (_groups & 0xffff_ffff_0000_0000) | BitConverter.ToUInt32(address[8..]);
+            }
         }
+
+        Network.NetlinkGroupsChanged();
+        return error;
     }
 
     private Errno TakePortLocked(ICaller caller, uint port)
@@ -120,7 +158,7 @@ internal sealed class NetlinkSocket : SocketDescription
     {
         lock (_mu)
         {
-            WriteAddress(address, _port, _groups);
+            WriteAddress(address, _port, unchecked((uint)_groups));
         }
 
         return AddressSize;
@@ -200,14 +238,32 @@ internal sealed class NetlinkSocket : SocketDescription
     private void Answer(ICaller caller, in NetlinkRequest message, uint port)
     {
         const int firstRouteType = 16;
-        if ((message.Flags & Request) == 0 || message.Type < firstRouteType)
+        if ((message.Flags & Request) == 0)
         {
             return;
         }
 
         NetlinkWriter writer = new(message.Sequence, port);
+        if (message.Type < firstRouteType)
+        {
+            // Control messages say nothing, but may be acknowledged.
+            if ((message.Flags & Acknowledge) != 0)
+            {
+                WriteResult(message, Errno.None, writer);
+                Enqueue(writer);
+            }
+
+            return;
+        }
+
         bool isDump = (message.Flags & Dump) == Dump;
-        Errno error = Protocol == 0 ? RouteFamily.Answer(caller, Network, message, isDump, writer) : Errno.EOPNOTSUPP;
+        Errno error = Protocol switch
+        {
+            Socket.NETLINK_ROUTE => RouteFamily.Answer(caller, Network, message, isDump, HasOption(Socket.NETLINK_GET_STRICT_CHK), writer),
+            Socket.NETLINK_SOCK_DIAG => DiagFamily.Answer(Network, message, isDump, writer),
+            Socket.NETLINK_GENERIC => GenericFamily.Answer(message, isDump, writer),
+            _ => Errno.EOPNOTSUPP,
+        };
         if (error == Errno.None && isDump)
         {
             writer.Begin(NetlinkWriter.Done, NetlinkWriter.Multi);
@@ -216,31 +272,77 @@ internal sealed class NetlinkSocket : SocketDescription
         }
         else if (error != Errno.None || (message.Flags & Acknowledge) != 0)
         {
-            // An error carries the request back, an acknowledgement its header.
-            writer.Begin(NetlinkWriter.Error, 0);
-            writer.Add(unchecked((uint)-(int)error));
-            writer.Add(error != Errno.None ? message.Whole : message.Whole[..NetlinkWriter.HeaderSize]);
-            writer.End();
+            WriteResult(message, error, writer);
         }
 
+        Enqueue(writer);
+    }
+
+    // An error carries the request back, an acknowledgement its header; NETLINK_CAP_ACK caps both. A datagram of its own.
+    private void WriteResult(in NetlinkRequest message, Errno error, NetlinkWriter writer)
+    {
+        const int capped = 0x100;
+        bool whole = error != Errno.None && !HasOption(Socket.NETLINK_CAP_ACK);
+        writer.Flush();
+        writer.Begin(NetlinkWriter.Error, whole ? 0 : capped);
+        writer.Add(unchecked((uint)-(int)error));
+        writer.Add(whole ? message.Whole : message.Whole[..NetlinkWriter.HeaderSize]);
+        writer.End();
+    }
+
+    private void Enqueue(NetlinkWriter writer)
+    {
         writer.Flush();
         lock (_mu)
         {
             foreach (byte[] datagram in writer.Datagrams)
             {
-                if (_queuedBytes + datagram.Length > ReceiveBuffer)
-                {
-                    _overrun = true;
-                    break;
-                }
-
-                _queue.Enqueue(datagram);
-                _queuedBytes += datagram.Length;
+                EnqueueLocked(datagram, 0);
             }
         }
 
         Events.Notify(EventMask.Readable);
     }
+
+    private void EnqueueLocked(byte[] datagram, int group)
+    {
+        int kept = Filter?.Run(datagram) ?? datagram.Length;
+        if (kept == 0)
+        {
+            return;
+        }
+
+        if (_queuedBytes + datagram.Length > ReceiveBuffer)
+        {
+            _overrun |= !HasOption(Socket.NETLINK_NO_ENOBUFS);
+            return;
+        }
+
+        datagram = kept < datagram.Length ? datagram[..kept] : datagram;
+        _queue.Enqueue((datagram, group));
+        _queuedBytes += datagram.Length;
+    }
+
+    /// <summary>Messages of a group, if it is a member. Called under the stack's lock.</summary>
+    public void Tell(int group, List<byte[]> datagrams)
+    {
+        if ((Groups & (1UL << (group - 1))) == 0)
+        {
+            return;
+        }
+
+        lock (_mu)
+        {
+            foreach (byte[] datagram in datagrams)
+            {
+                EnqueueLocked(datagram, group);
+            }
+        }
+
+        _notifier.Raise(NetEvents.Readable);
+    }
+
+    private bool HasOption(int name) => (_options & (1 << name)) != 0;
 
     public override long Receive(ICaller caller, ref IoBuffer data, ref ReceiveRequest request)
     {
@@ -250,6 +352,7 @@ internal sealed class NetlinkSocket : SocketDescription
         }
 
         byte[] datagram;
+        int group;
         lock (_mu)
         {
             if (_overrun)
@@ -264,7 +367,7 @@ internal sealed class NetlinkSocket : SocketDescription
             }
 
             bool peek = (request.Flags & Socket.MSG_PEEK) != 0;
-            datagram = peek ? _queue.Peek() : _queue.Dequeue();
+            (datagram, group) = peek ? _queue.Peek() : _queue.Dequeue();
             _queuedBytes -= peek ? 0 : datagram.Length;
         }
 
@@ -278,13 +381,18 @@ internal sealed class NetlinkSocket : SocketDescription
         request.IsComplete = true;
         if (!request.Address.IsEmpty)
         {
-            WriteAddress(request.Address, 0, 0);
+            WriteAddress(request.Address, 0, group is > 0 and <= 32 ? 1u << (group - 1) : 0);
             request.AddressLength = AddressSize;
         }
 
         if (!request.IsPlainRead && Has(SocketFlags.PassCredentials))
         {
             request.Control.Add(Socket.SOL_SOCKET, Socket.SCM_CREDENTIALS, default(UserCredentials));
+        }
+
+        if (!request.IsPlainRead && HasOption(Socket.NETLINK_PKTINFO))
+        {
+            request.Control.Add(Socket.SOL_NETLINK, Socket.NETLINK_PKTINFO, group);
         }
 
         return (request.Flags & Socket.MSG_TRUNC) != 0 ? datagram.Length : length;
@@ -311,14 +419,21 @@ internal sealed class NetlinkSocket : SocketDescription
         }
     }
 
-    protected override void OnRelease() => Network.ReleaseNetlinkPort(Protocol, _port);
+    protected override void OnRelease()
+    {
+        Network.Remove(this);
+        Network.NetlinkGroupsChanged();
+        Network.ReleaseNetlinkPort(Protocol, _port);
+    }
+
+    // The highest group of each family.
+    private int MaximumGroup => Protocol == Socket.NETLINK_ROUTE ? 64 : 32;
 
     public override long SetOption(ICaller caller, int level, int name, ReadOnlySpan<byte> value)
     {
-        const int addMembership = 1, dropMembership = 2, packetInfo = 3, noBuffers = 5, capAck = 10, extendedAck = 11, strict = 12;
         if (level != Socket.SOL_NETLINK)
         {
-            return base.SetOption(caller, level, name, value);
+            return level == Socket.SOL_SOCKET ? base.SetOption(caller, level, name, value) : -(long)Errno.ENOPROTOOPT;
         }
 
         if (value.Length < 4)
@@ -326,21 +441,48 @@ internal sealed class NetlinkSocket : SocketDescription
             return -(long)Errno.EINVAL;
         }
 
-        int number = BitConverter.ToInt32(value);
+        int number = MemoryMarshal.Read<int>(value);
         switch (name)
         {
-            case addMembership or dropMembership when number is >= 1 and <= 32:
-                lock (_mu)
+            case Socket.NETLINK_ADD_MEMBERSHIP or Socket.NETLINK_DROP_MEMBERSHIP:
+                if (number < 1 || number > MaximumGroup)
                 {
-                    _groups = name == addMembership ? _groups | (1u << (number - 1)) : _groups & ~(1u << (number - 1));
+                    return -(long)Errno.EINVAL;
                 }
 
+                lock (_mu)
+                {
+                    ulong bit = 1UL << (number - 1);
+                    _groups = name == Socket.NETLINK_ADD_MEMBERSHIP ? _groups | bit : _groups & ~bit;
+                }
+
+                Network.NetlinkGroupsChanged();
                 return 0;
-            case addMembership or dropMembership:
-                return -(long)Errno.EINVAL;
-            case packetInfo or noBuffers or capAck or extendedAck or strict:
-                // They change how much an answer says; ours say the least that is allowed.
+            case Socket.NETLINK_PKTINFO or Socket.NETLINK_BROADCAST_ERROR or Socket.NETLINK_NO_ENOBUFS or Socket.NETLINK_CAP_ACK or Socket.NETLINK_EXT_ACK
+                or Socket.NETLINK_GET_STRICT_CHK:
+                // NETLINK_EXT_ACK adds texts to errors when there are any; here there are none. NETLINK_BROADCAST_ERROR is of who sends to groups, and nobody may.
+                _options = number != 0 ? _options | (1 << name) : _options & ~(1 << name);
                 return 0;
+            default:
+                return -(long)Errno.ENOPROTOOPT;
+        }
+    }
+
+    public override long GetOption(ICaller caller, int level, int name, Span<byte> value)
+    {
+        if (level != Socket.SOL_NETLINK)
+        {
+            return level == Socket.SOL_SOCKET ? base.GetOption(caller, level, name, value) : -(long)Errno.ENOPROTOOPT;
+        }
+
+        switch (name)
+        {
+            case Socket.NETLINK_PKTINFO or Socket.NETLINK_BROADCAST_ERROR or Socket.NETLINK_NO_ENOBUFS or Socket.NETLINK_CAP_ACK or Socket.NETLINK_EXT_ACK
+                or Socket.NETLINK_GET_STRICT_CHK:
+                return value.Length < 4 ? -(long)Errno.EINVAL : Put(value, HasOption(name) ? 1 : 0);
+            case Socket.NETLINK_LIST_MEMBERSHIPS:
+                ulong groups = Groups;
+                return Put(value[..Math.Min(value.Length & ~3, MaximumGroup / 8)], groups);
             default:
                 return -(long)Errno.ENOPROTOOPT;
         }

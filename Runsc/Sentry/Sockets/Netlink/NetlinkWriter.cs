@@ -49,6 +49,21 @@ internal sealed class NetlinkWriter(uint sequence, uint port)
         Pad();
     }
 
+    /// <summary>Begins an attribute that holds attributes: where it starts, for <see cref="EndNest"/>.</summary>
+    public int BeginNest(int type)
+    {
+        int start = _current.Count;
+        Add((ushort)0);
+        Add((ushort)type);
+        return start;
+    }
+
+    public void EndNest(int start)
+    {
+        Span<byte> bytes = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_current);
+        BitConverter.TryWriteBytes(bytes[start..], (ushort)(_current.Count - start));
+    }
+
     public void Flush()
     {
         if (_current.Count > 0)

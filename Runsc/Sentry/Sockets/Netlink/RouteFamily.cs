@@ -20,7 +20,7 @@ internal static class RouteFamily
     private const int LinkSize = 16, AddressSize = 8, RouteSize = 12;
 
     /// <summary>Answers a request into the writer. EOPNOTSUPP, EPERM for changes, …</summary>
-    public static Errno Answer(ICaller caller, NetNamespace network, in NetlinkRequest request, bool isDump, NetlinkWriter writer)
+    public static Errno Answer(ICaller caller, NetNamespace network, in NetlinkRequest request, bool isDump, bool isStrict, NetlinkWriter writer)
     {
         bool isGet = (request.Type & 3) == 2;
         if (!isGet && !caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN))
@@ -37,13 +37,13 @@ internal static class RouteFamily
                 case GetLink:
                     return isDump ? DumpLinks(stack, writer) : OneLink(stack, request, writer);
                 case GetAddress when isDump:
-                    return DumpAddresses(stack, family, writer);
+                    return DumpAddresses(stack, family, request, isStrict, writer);
                 case GetRoute when isDump:
-                    return DumpRoutes(stack, family, writer);
+                    return DumpRoutes(stack, family, request, isStrict, writer);
                 case GetRoute:
                     return OneRoute(stack, request, family, writer);
                 case GetNeighbor when isDump:
-                    return DumpNeighbors(stack, family, writer);
+                    return DumpNeighbors(stack, family, request, isStrict, writer);
                 case GetRule when isDump:
                     return DumpRules(stack, family, writer);
                 case NewLink or SetLink:
@@ -84,24 +84,35 @@ internal static class RouteFamily
 
         if (FindLink(stack, request) is not NetworkInterface found)
         {
-            return Errno.ENODEV;
+            return BitConverter.ToInt32(request.Body[4..]) > 0 || request.GetText(LinkSize, 3).Length > 0 ? Errno.ENODEV : Errno.EINVAL;
         }
 
         WriteLink(found, 0, writer);
         return Errno.None;
     }
 
-    private static void WriteLink(NetworkInterface one, int flags, NetlinkWriter writer)
+    /// <summary>RTM_NEWLINK, RTM_DELLINK. Under the stack's lock, as the members below.</summary>
+    public static void WriteLink(NetworkInterface one, int flags, NetlinkWriter writer, bool removed = false)
     {
         const ushort ethernet = 1, loopback = 772, none = 0xfffe;
         const byte operUnknown = 0, operDown = 2, operUp = 6;
         bool isEthernet = one.Device.Kind == LinkKind.Ethernet;
-        writer.Begin(NewLink, flags);
+        writer.Begin(removed ? NewLink + 1 : NewLink, flags);
         writer.Add((ushort)Socket.AF_UNSPEC);
         writer.Add(one.Device.Kind switch { LinkKind.Ethernet => ethernet, LinkKind.Loopback => loopback, _ => none });
         writer.Add((uint)one.Index);
         writer.Add((uint)one.ShownFlags);
         writer.Add(0u);
+        writer.Attribute(3, one.Name);
+        writer.Attribute(13, (uint)one.QueueLength);
+        writer.Attribute(16, [one.IsRunning ? (isEthernet ? operUp : operUnknown) : operDown]);
+        writer.Attribute(17, [(byte)0]);
+        writer.Attribute(4, (uint)one.Mtu);
+        writer.Attribute(27, 0u);
+        writer.Attribute(30, 0u);
+        writer.Attribute(31, 1u);
+        writer.Attribute(32, 1u);
+        writer.Attribute(33, [one.IsRunning ? (byte)1 : (byte)0]);
         Span<byte> mac = stackalloc byte[6];
         mac.Clear();
         if (isEthernet)
@@ -112,15 +123,7 @@ internal static class RouteFamily
         writer.Attribute(1, mac);
         mac.Fill(isEthernet ? (byte)0xff : (byte)0);
         writer.Attribute(2, mac);
-        writer.Attribute(3, one.Name);
-        writer.Attribute(4, (uint)one.Mtu);
         writer.Attribute(6, isEthernet ? "pfifo_fast" : "noqueue");
-        writer.Attribute(13, (uint)one.QueueLength);
-        writer.Attribute(16, [one.IsRunning ? (isEthernet ? operUp : operUnknown) : operDown]);
-        writer.Attribute(27, 0u);
-        writer.Attribute(31, 1u);
-        writer.Attribute(32, 1u);
-        writer.Attribute(33, [one.IsRunning ? (byte)1 : (byte)0]);
         InterfaceCounters c = one.Counters;
         Span<ulong> counters =
         [
@@ -133,51 +136,71 @@ internal static class RouteFamily
 
     private static bool IsWanted(int family, bool isV4) => family == Socket.AF_UNSPEC || (family == Socket.AF_INET) == isV4;
 
-    private static Errno DumpAddresses(NetworkStack stack, int family, NetlinkWriter writer)
+    private static Errno DumpAddresses(NetworkStack stack, int family, in NetlinkRequest request, bool isStrict, NetlinkWriter writer)
     {
-        const byte permanent = 0x80, secondary = 1, deprecated = 0x20, tentative = 0x40;
+        int index = isStrict && request.Body.Length >= AddressSize ? BitConverter.ToInt32(request.Body[4..]) : 0;
         foreach (NetworkInterface one in stack.Interfaces)
         {
             foreach (InterfaceAddress address in one.Addresses)
             {
-                bool v4 = address.Address.IsV4;
-                if (!IsWanted(family, v4))
+                if (IsWanted(family, address.Address.IsV4) && (index == 0 || index == one.Index))
                 {
-                    continue;
+                    WriteAddress(address, NetlinkWriter.Multi, writer);
                 }
-
-                int flags = (address.IsPermanent ? permanent : 0) | (address.IsSecondary ? secondary : 0)
-                    | (address.IsDeprecated ? deprecated : 0) | (address.IsTentative ? tentative : 0);
-                writer.Begin(NewAddress, NetlinkWriter.Multi);
-                writer.Add((byte)(v4 ? Socket.AF_INET : Socket.AF_INET6));
-                writer.Add((byte)address.PrefixLength);
-                writer.Add((byte)flags);
-                writer.Add(address.Scope);
-                writer.Add((uint)one.Index);
-                writer.Attribute(1, address.Peer);
-                if (v4)
-                {
-                    writer.Attribute(2, address.Address);
-                    if (!address.Broadcast.IsUnspecified)
-                    {
-                        writer.Attribute(4, address.Broadcast);
-                    }
-
-                    writer.Attribute(3, address.Label ?? one.Name);
-                }
-
-                writer.Attribute(8, (uint)flags);
-                Span<uint> lifetimes = [uint.MaxValue, uint.MaxValue, 0, 0];
-                writer.Attribute(6, System.Runtime.InteropServices.MemoryMarshal.AsBytes(lifetimes));
-                writer.End();
             }
         }
 
         return Errno.None;
     }
 
-    private static Errno DumpRoutes(NetworkStack stack, int family, NetlinkWriter writer)
+    /// <summary>RTM_NEWADDR, RTM_DELADDR.</summary>
+    public static void WriteAddress(InterfaceAddress address, int messageFlags, NetlinkWriter writer, bool removed = false)
     {
+        const byte permanent = 0x80, secondary = 1, deprecated = 0x20, tentative = 0x40;
+        bool v4 = address.Address.IsV4;
+        NetworkInterface one = address.Interface;
+        int flags = (address.IsPermanent ? permanent : 0) | (address.IsSecondary ? secondary : 0)
+            | (address.IsDeprecated ? deprecated : 0) | (address.IsTentative ? tentative : 0);
+        writer.Begin(removed ? DeleteAddress : NewAddress, messageFlags);
+        writer.Add((byte)(v4 ? Socket.AF_INET : Socket.AF_INET6));
+        writer.Add((byte)address.PrefixLength);
+        writer.Add((byte)flags);
+        writer.Add(address.Scope);
+        writer.Add((uint)one.Index);
+        writer.Attribute(1, address.Peer);
+        if (v4)
+        {
+            writer.Attribute(2, address.Address);
+            if (!address.Broadcast.IsUnspecified)
+            {
+                writer.Attribute(4, address.Broadcast);
+            }
+
+            writer.Attribute(3, address.Label ?? one.Name);
+        }
+
+        writer.Attribute(8, (uint)flags);
+        long now = one.Stack.Clock.Monotonic;
+        Span<uint> lifetimes = [Seconds(address.PreferredUntil, now), Seconds(address.ValidUntil, now), 0, 0];
+        writer.Attribute(6, System.Runtime.InteropServices.MemoryMarshal.AsBytes(lifetimes));
+        writer.End();
+    }
+
+    private static uint Seconds(long until, long now) =>
+        until == NetTimer.Never ? uint.MaxValue : (uint)Math.Clamp((until - now) / 1_000_000_000, 0, uint.MaxValue - 1);
+
+    private static Errno DumpRoutes(NetworkStack stack, int family, in NetlinkRequest request, bool isStrict, NetlinkWriter writer)
+    {
+        uint table = 0, output = 0;
+        int protocol = 0, kind = 0;
+        if (isStrict && request.Body.Length >= RouteSize)
+        {
+            // NETLINK_GET_STRICT_CHK: the header and the attributes choose.
+            table = request.TryGetNumber(RouteSize, 15, out uint number) ? number : request.Body[4];
+            (protocol, kind) = (request.Body[5], request.Body[7]);
+            request.TryGetNumber(RouteSize, 4, out output);
+        }
+
         for (int i = 0; i < 2; i++)
         {
             if (!IsWanted(family, i == 0))
@@ -189,16 +212,21 @@ internal static class RouteFamily
             stack.Routes(i == 0).CopyTo(routes, 0);
             foreach (RouteEntry route in routes)
             {
-                WriteRoute(route, i == 0, NetlinkWriter.Multi, writer);
+                if ((table == 0 || table == route.Table) && (protocol == 0 || protocol == route.Protocol) && (kind == 0 || kind == (int)route.Kind)
+                    && (output == 0 || output == (uint)(route.Interface?.Index ?? 0)))
+                {
+                    WriteRoute(route, i == 0, NetlinkWriter.Multi, writer);
+                }
             }
         }
 
         return Errno.None;
     }
 
-    private static void WriteRoute(RouteEntry route, bool v4, int flags, NetlinkWriter writer)
+    /// <summary>RTM_NEWROUTE, RTM_DELROUTE.</summary>
+    public static void WriteRoute(RouteEntry route, bool v4, int flags, NetlinkWriter writer, uint routeFlags = 0, bool removed = false)
     {
-        writer.Begin(NewRoute, flags);
+        writer.Begin(removed ? DeleteRoute : NewRoute, flags);
         writer.Add((byte)(v4 ? Socket.AF_INET : Socket.AF_INET6));
         writer.Add((byte)route.PrefixLength);
         writer.Add((byte)0);
@@ -207,11 +235,21 @@ internal static class RouteFamily
         writer.Add(route.Protocol);
         writer.Add(route.Scope);
         writer.Add((byte)route.Kind);
-        writer.Add(0u);
+        writer.Add(routeFlags);
         writer.Attribute(15, route.Table);
         if (route.PrefixLength > 0)
         {
             writer.Attribute(1, route.Destination);
+        }
+
+        if (route.Metric != 0)
+        {
+            writer.Attribute(6, route.Metric);
+        }
+
+        if (routeFlags == 0 && !route.PreferredSource.IsUnspecified)
+        {
+            writer.Attribute(7, route.PreferredSource);
         }
 
         if (route.HasGateway)
@@ -224,14 +262,9 @@ internal static class RouteFamily
             writer.Attribute(4, (uint)owner.Index);
         }
 
-        if (!route.PreferredSource.IsUnspecified)
+        if (routeFlags != 0 && !route.PreferredSource.IsUnspecified)
         {
             writer.Attribute(7, route.PreferredSource);
-        }
-
-        if (route.Metric != 0)
-        {
-            writer.Attribute(6, route.Metric);
         }
 
         writer.End();
@@ -259,45 +292,59 @@ internal static class RouteFamily
             Destination = destination,
             PrefixLength = destination.Bits,
             Interface = found.Interface,
+            Gateway = found.NextHop == destination ? destination.AnyOfFamily : found.NextHop,
             PreferredSource = found.Source,
             Protocol = 0,
+            Table = RoutingTables.Main,
         };
-        WriteRoute(shown, destination.IsV4, 0, writer);
+        const uint cloned = 0x200, local = 0x8000_0000;
+        WriteRoute(shown, destination.IsV4, 0, writer, cloned | (found.Kind == RouteKind.Local ? local : 0));
         return Errno.None;
     }
 
-    private static Errno DumpNeighbors(NetworkStack stack, int family, NetlinkWriter writer)
+    private static Errno DumpNeighbors(NetworkStack stack, int family, in NetlinkRequest request, bool isStrict, NetlinkWriter writer)
     {
-        Span<byte> mac = stackalloc byte[6];
+        const int neighborSize = 12, interfaceIndex = 8;
+        uint index = 0;
+        if (isStrict && request.Body.Length >= neighborSize)
+        {
+            request.TryGetNumber(neighborSize, interfaceIndex, out index);
+        }
+
         foreach (NetworkInterface one in stack.Interfaces)
         {
             foreach (Neighbor neighbor in one.Neighbors.All)
             {
-                if (!IsWanted(family, neighbor.Address.IsV4))
+                if (IsWanted(family, neighbor.Address.IsV4) && (index == 0 || index == (uint)one.Index))
                 {
-                    continue;
+                    WriteNeighbor(neighbor, NetlinkWriter.Multi, writer);
                 }
-
-                writer.Begin(NewNeighbor, NetlinkWriter.Multi);
-                writer.Add((byte)(neighbor.Address.IsV4 ? Socket.AF_INET : Socket.AF_INET6));
-                writer.Add((byte)0);
-                writer.Add((ushort)0);
-                writer.Add((uint)one.Index);
-                writer.Add((ushort)neighbor.State);
-                writer.Add((byte)(neighbor.IsRouter ? 0x80 : 0));
-                writer.Add((byte)RouteKind.Unicast);
-                writer.Attribute(1, neighbor.Address);
-                if (neighbor.HasAddress)
-                {
-                    neighbor.Mac.Write(mac);
-                    writer.Attribute(2, mac);
-                }
-
-                writer.End();
             }
         }
 
         return Errno.None;
+    }
+
+    /// <summary>RTM_NEWNEIGH, RTM_DELNEIGH.</summary>
+    public static void WriteNeighbor(Neighbor neighbor, int flags, NetlinkWriter writer, bool removed = false)
+    {
+        Span<byte> mac = stackalloc byte[6];
+        writer.Begin(removed ? NewNeighbor + 1 : NewNeighbor, flags);
+        writer.Add((byte)(neighbor.Address.IsV4 ? Socket.AF_INET : Socket.AF_INET6));
+        writer.Add((byte)0);
+        writer.Add((ushort)0);
+        writer.Add((uint)neighbor.Interface.Index);
+        writer.Add((ushort)neighbor.State);
+        writer.Add((byte)(neighbor.IsRouter ? 0x80 : 0));
+        writer.Add((byte)RouteKind.Unicast);
+        writer.Attribute(1, neighbor.Address);
+        if (neighbor.HasAddress)
+        {
+            neighbor.Mac.Write(mac);
+            writer.Attribute(2, mac);
+        }
+
+        writer.End();
     }
 
     private static Errno DumpRules(NetworkStack stack, int family, NetlinkWriter writer)

@@ -89,6 +89,19 @@ internal sealed partial class UnixEndpoint
             message.Timestamp = Network.System.Kernel.Clock.Realtime;
         }
 
+        if (receiver.Socket?.Filter is { } filter)
+        {
+            // What the receiver's filter refuses is dropped, and the sender does not hear of it.
+            int kept = Math.Min(filter.Run(message.Data.AsSpan(0, length)), length);
+            if (kept == 0)
+            {
+                Recycle(message);
+                return length;
+            }
+
+            message.End = message.Start + kept;
+        }
+
         Errno error = PushDatagram(receiver, message, ref request);
         if (error != Errno.None)
         {

@@ -80,6 +80,9 @@ internal sealed partial class UnixEndpoint
 
     public bool IsConnected => _state == UnixState.Connected;
 
+    /// <summary>What shutdown(2) has closed: 1 reading, 2 writing.</summary>
+    public byte ShutdownMask => (byte)(((_shutdown & ReadShut) != 0 ? 1 : 0) | ((_shutdown & WriteShut) != 0 ? 2 : 0));
+
     public bool IsListening => _state == UnixState.Listening;
 
     public bool IsConnectionBased => Type != Linux.Socket.SOCK_DGRAM;

@@ -16,6 +16,7 @@ internal sealed class UnixSocket : SocketDescription
     {
         Endpoint = endpoint;
         endpoint.Socket = this;
+        User = creator.Credentials.EffectiveUid;
     }
 
     public UnixEndpoint Endpoint { get; }
@@ -28,8 +29,11 @@ internal sealed class UnixSocket : SocketDescription
 
     protected override bool IsListening => Endpoint.IsListening;
 
-    /// <summary>Number in /proc/net/unix and fstat.</summary>
-    public ulong InodeNumber => Inode.GetAttributes(out Vfs.FileAttributes attributes) == Errno.None ? attributes.Inode : 0;
+    /// <summary>Who made it, for sock_diag.</summary>
+    public uint User { get; }
+
+    // Messages of datagram sockets are filtered as they are sent.
+    protected override Errno OnFilterChanged(SocketFilter? filter) => Errno.None;
 
     /// <summary>socket(2).</summary>
     public static Errno Create(NetNamespace network, ICaller caller, int type, int protocol, int flags, out SocketDescription? socket)
