@@ -73,6 +73,7 @@ public sealed class KvmAbiTests
     [InlineData(nameof(KvmNumbers.KVM_SET_XSAVE), Write, 0xa5, 4096)]
     [InlineData(nameof(KvmNumbers.KVM_SET_XCRS), Write, 0xa7, KvmXcrs.SizeInBytes)]
     [InlineData(nameof(KvmNumbers.KVM_SET_DEVICE_ATTR), Write, 0xe1, KvmDeviceAttr.SizeInBytes)]
+    [InlineData(nameof(KvmNumbers.KVM_GET_DEVICE_ATTR), Write, 0xe2, KvmDeviceAttr.SizeInBytes)]
     [InlineData(nameof(KvmNumbers.KVM_HAS_DEVICE_ATTR), Write, 0xe3, KvmDeviceAttr.SizeInBytes)]
     public void IoctlNumber_IsDirectionSizeTypeAndNumber(string name, uint direction, uint number, int size)
     {

@@ -109,6 +109,7 @@ internal sealed unsafe class KvmProbe
         space.MapPhysical(DataAddress, secondFrame, PageEntry.LeafBits(AccessType.Read));
         space.ForceReload();
         NestedPaging = RunGuest(space) == SecondValue;
+        TscMatchesHost &= _vcpu.KeepsTscOffset();
 
         byte* area = stackalloc byte[4096 + 64];
         area = (byte*)(((nuint)area + 63) & ~(nuint)63);

@@ -92,6 +92,17 @@ internal sealed unsafe class VCpu : IDisposable
 
     public KvmRun* RunPage => _run;
 
+    /// <summary>
+    /// The offset is still as it was set. Where the host does not trust its own TSC, KVM moves that of the guest at every entry, so that it never
+    /// goes back; it then counts like nothing else. Not for use behind the filter.
+    /// </summary>
+    public bool KeepsTscOffset()
+    {
+        ulong offset = 0;
+        KvmDeviceAttr attribute = TscOffset(&offset);
+        return KvmCalls.Ioctl(_fd, KvmNumbers.KVM_GET_DEVICE_ATTR, &attribute) == 0 && offset == 0;
+    }
+
     /// <summary>TSC frequency in kHz, or 0.</summary>
     public ulong TscKilohertz => (ulong)Math.Max(0, KvmCalls.Ioctl(_fd, KvmNumbers.KVM_GET_TSC_KHZ, 0));
 
@@ -332,13 +343,13 @@ internal sealed unsafe class VCpu : IDisposable
         Check(KvmCalls.Ioctl(_fd, KvmNumbers.KVM_SET_SIGNAL_MASK, &mask), "KVM_SET_SIGNAL_MASK");
     }
 
+    private static KvmDeviceAttr TscOffset(ulong* value) =>
+        new() { Group = KvmNumbers.KVM_VCPU_TSC_CTRL, Attr = KvmNumbers.KVM_VCPU_TSC_OFFSET, Addr = (ulong)value };
+
     private bool ZeroTscOffset()
     {
         ulong offset = 0;
-        var attribute = new KvmDeviceAttr
-        {
-            Group = KvmNumbers.KVM_VCPU_TSC_CTRL, Attr = KvmNumbers.KVM_VCPU_TSC_OFFSET, Addr = (ulong)(&offset),
-        };
+        KvmDeviceAttr attribute = TscOffset(&offset);
         return KvmCalls.Ioctl(_fd, KvmNumbers.KVM_HAS_DEVICE_ATTR, &attribute) == 0 &&
             KvmCalls.Ioctl(_fd, KvmNumbers.KVM_SET_DEVICE_ATTR, &attribute) == 0;
     }

@@ -35,6 +35,7 @@ internal static class KvmNumbers
     public const uint KVM_SET_XSAVE = 0x5000AEA5;
     public const uint KVM_SET_XCRS = 0x4188AEA7;
     public const uint KVM_SET_DEVICE_ATTR = 0x4018AEE1;
+    public const uint KVM_GET_DEVICE_ATTR = 0x4018AEE2;
     public const uint KVM_HAS_DEVICE_ATTR = 0x4018AEE3;
 
     // KVM_CHECK_EXTENSION.
