@@ -17,8 +17,8 @@ internal sealed unsafe class StubProcess
     /// <summary>Rounds of a PAUSE that a stub thread looks for its next order: some 30 µs.</summary>
     private const int MaxStubSpin = 1024;
 
-    /// <summary>Rounds of about 40 ns.</summary>
-    private const int AnswerSpin = 200;
+    /// <summary>Rounds of about 40 ns: an order takes a system call or a few, and where it has to wake the thread up, that too.</summary>
+    private const int MaxAnswerSpin = 4000;
 
     private readonly SystrapPlatform _platform;
 
@@ -31,6 +31,7 @@ internal sealed unsafe class StubProcess
     private volatile int _slots = 1;
     private int _sequence;
     private SpinBudget _spin = new(MaxStubSpin);
+    private SpinBudget _answerSpin = new(MaxAnswerSpin);
     private int _operations;
 
     public StubProcess(SystrapPlatform platform, int index, byte* part, int id, int descriptor)
@@ -91,9 +92,9 @@ internal sealed unsafe class StubProcess
             SystrapCalls.Wake((int*)_part);
         }
 
-        for (int i = _platform.MaySpin ? AnswerSpin : 0; i > 0 && Volatile.Read(ref header[StubLayout.State / 4]) != _sequence; i--)
+        if (_platform.MaySpin)
         {
-            Thread.SpinWait(1);
+            SpinForAnswer(ref header[StubLayout.State / 4]);
         }
 
         if (!woken)
@@ -104,6 +105,23 @@ internal sealed unsafe class StubProcess
         bool success = AwaitAnswer(fd);
         _platform.Lanes.Release(lane);
         return success;
+    }
+
+    /// <summary>Looks for a while whether the order has been carried out. It is a hint, which the process can forge: the answer comes by the lane.</summary>
+    private void SpinForAnswer(ref int state)
+    {
+        for (int i = _answerSpin.Rounds; i > 0; i--)
+        {
+            if (Volatile.Read(ref state) == _sequence)
+            {
+                _answerSpin.Succeeded();
+                return;
+            }
+
+            Thread.SpinWait(1);
+        }
+
+        _answerSpin.Failed();
     }
 
     /// <summary>A new thread that waits in its handler; null if it cannot be made.</summary>

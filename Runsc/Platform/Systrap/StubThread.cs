@@ -11,8 +11,11 @@ namespace Runsc.Platform.Systrap;
 /// </summary>
 internal sealed unsafe class StubThread
 {
-    /// <summary>Rounds of about 40 ns.</summary>
-    private const int MaxSpin = 600;
+    /// <summary>
+    /// Rounds of about 40 ns: longer than a thread takes to wake up, leave its handler and come back with the next call, where wake-ups cross
+    /// processors and traps are dear, as in virtual machines.
+    /// </summary>
+    private const int MaxSpin = 4000;
 
     private readonly SystrapPlatform _platform;
     private readonly byte* _header;
