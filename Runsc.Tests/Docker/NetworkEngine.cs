@@ -14,5 +14,6 @@ public sealed class NetworkEngine : DockerEngine
     /// <summary>Why there can be no such daemon, or null.</summary>
     public static string? NetworkMissing { get; } = Missing
         ?? (File.Exists("/usr/sbin/ip") && File.Exists("/usr/bin/nsenter") ? null : "iproute2 or nsenter is missing")
-        ?? (File.Exists("/usr/sbin/iptables") ? null : "iptables is not installed");
+        ?? (File.Exists("/usr/sbin/iptables") ? null : "iptables is not installed")
+        ?? (File.Exists("/usr/bin/python3") ? null : "python3 is missing");
 }
