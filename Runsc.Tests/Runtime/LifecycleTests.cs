@@ -257,6 +257,63 @@ public sealed class LifecycleTests
         Assert.Equal(1, (int)stats["data"]!["pids"]!["current"]!);
     }
 
+    /// <summary>What the host mounts below a volume later is seen inside as its propagation says.</summary>
+    [SandboxTheory]
+    [InlineData("rprivate", "")]
+    [InlineData("rslave", "seen\n")]
+    [InlineData("rshared", "seen\n")]
+    public void Mounts_OfTheHost_ArePropagated(string propagation, string expected)
+    {
+        using Sandbox sandbox = new();
+        string volume = Path.Combine(sandbox.Directory, "volume");
+        CommandRunner.Shell($"mkdir -p {volume}/sub && mount --bind {volume} {volume} && mount --make-shared {volume}");
+        sandbox.Config["mounts"]!.AsArray().Add(new JsonObject { ["destination"] = "/volume", ["type"] = "bind", ["source"] = volume, ["options"] = new JsonArray("rbind", propagation) });
+        Process(sandbox, "sleep", "1000");
+        try
+        {
+            Good(Create(sandbox));
+            Good(sandbox.Runsc(["start", sandbox.Id]));
+            Assert.Equal("", sandbox.Runsc(["exec", sandbox.Id, "sh", "-c", "ls /volume/sub"]).Output);
+            CommandRunner.Shell($"mount -t tmpfs none {volume}/sub && touch {volume}/sub/seen");
+            Assert.Equal(expected, sandbox.Runsc(["exec", sandbox.Id, "sh", "-c", "ls /volume/sub"]).Output);
+            CommandRunner.Shell($"umount {volume}/sub");
+            Assert.Equal("", sandbox.Runsc(["exec", sandbox.Id, "sh", "-c", "ls /volume/sub"]).Output);
+            Good(sandbox.Runsc(["delete", "--force", sandbox.Id]));
+        }
+        finally
+        {
+            CommandRunner.Shell($"umount -R {volume}");
+        }
+    }
+
+    /// <summary>The layer over the lower tree gives what the container sees.</summary>
+    [SandboxFact]
+    public void Tar_IsALayerOfWhatHasChanged()
+    {
+        using Sandbox sandbox = new();
+        File.WriteAllText(Path.Combine(sandbox.Root, "etc/gone"), "x");
+        File.WriteAllText(Path.Combine(sandbox.Root, "etc/mode"), "below");
+        Directory.CreateDirectory(Path.Combine(sandbox.Root, "root/old"));
+        File.WriteAllText(Path.Combine(sandbox.Root, "root/old/file"), "x");
+        Process(sandbox, "sh", "-c", "rm /etc/gone; chmod 640 /etc/mode; rm -r /root/old; mkdir /root/old; echo new > /root/old/new; ln -s a /etc/link; seq 100000 > /root/big; touch /tmp/ready; echo up; sleep 1000");
+        Good(Create(sandbox));
+        Good(sandbox.Runsc(["start", sandbox.Id]));
+        AwaitText(Path.Combine(sandbox.Directory, "out"), "up");
+        string archive = Path.Combine(sandbox.Directory, "layer.tar");
+        Good(sandbox.Runsc(["tar", "--file", archive, "rootfs-upper", sandbox.Id]));
+        string list = CommandRunner.Shell($"tar tf {archive}");
+        Assert.Contains("etc/.wh.gone\n", list, StringComparison.Ordinal);
+        Assert.Contains("root/old/.wh..wh..opq\n", list, StringComparison.Ordinal);
+        Assert.DoesNotContain("ready", list, StringComparison.Ordinal);
+        string folder = Path.Combine(sandbox.Directory, "unpacked");
+        CommandRunner.Shell($"mkdir {folder} && tar xf {archive} -C {folder}");
+        Assert.Equal("below", File.ReadAllText(Path.Combine(folder, "etc/mode")));
+        Assert.Equal("640\na\n", CommandRunner.Shell($"stat -c %a {folder}/etc/mode; readlink {folder}/etc/link"));
+        Assert.Equal("new\n", File.ReadAllText(Path.Combine(folder, "root/old/new")));
+        Assert.Equal(CommandRunner.Shell("seq 100000 | md5sum"), CommandRunner.Shell($"md5sum < {folder}/root/big"));
+        Good(sandbox.Runsc(["delete", "--force", sandbox.Id]));
+    }
+
     [SandboxFact]
     public void CommandLineKilled_AtAnyMoment_LeavesNothingForDelete()
     {

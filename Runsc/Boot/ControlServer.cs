@@ -159,6 +159,8 @@ internal sealed class ControlServer(int listener, SandboxHost sandbox)
                 return new ControlAnswer();
             case "read" when descriptors.Count > 0:
                 return new ControlAnswer { Error = ContainerReader.ReadTo(sandbox.Kernel, container.Mounts, request.Text, request.Offset, request.Size, descriptors[0]) };
+            case "tar" when descriptors.Count > 0:
+                return new ControlAnswer { Error = UpperLayer.WriteTo(container.Mounts, descriptors[0]) };
             case "stacks":
                 return new ControlAnswer { Text = sandbox.DescribeTasks() };
             case "strace":

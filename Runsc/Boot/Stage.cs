@@ -49,7 +49,7 @@ internal static class Stage
             }
 
             HostLimits.RaiseOpenFiles(DescriptorWish);
-            EnterEmptyRoot();
+            EnterEmptyRoot(info.Trees.FindAll(tree => tree.Follows));
             bool keeps = stage == "gofer";
             DropRights(keeps ? GoferCapabilities : info.Config.Network == "host" ? HostNetworkCapabilities : 0, keeps ? 0 : info.User);
             WriteLabel(label, info.ExecLabel);
@@ -193,15 +193,19 @@ internal static class Stage
         _ = HostFile.SetCloseOnExec(info.DescriptorsFd, false);
     }
 
-    /// <summary>A root with nothing in it, in this process's own mount namespace.</summary>
-    private static void EnterEmptyRoot()
+    /// <summary>
+    /// A root with nothing in it, in this process's own mount namespace. Trees that follow the host's mounts must stay mounted for that, and this is the place.
+    /// </summary>
+    private static void EnterEmptyRoot(List<TreeInfo> followers)
     {
         // Any directory that is everywhere serves as the place.
         const string place = "/proc";
         const ulong flags = Linux.Mount.MS_NOSUID | Linux.Mount.MS_NODEV | Linux.Mount.MS_NOEXEC;
-        Check(HostProcess.Mount(null, "/", null, Linux.Mount.MS_REC | Linux.Mount.MS_PRIVATE, null), "make mounts private");
-        Check(HostProcess.Mount("tmpfs", place, "tmpfs", flags, "size=4k,nr_inodes=8,mode=555"), "mount the empty root");
+        ulong propagation = Linux.Mount.MS_REC | (followers.Count > 0 ? (ulong)Linux.Mount.MS_SLAVE : Linux.Mount.MS_PRIVATE);
+        Check(HostProcess.Mount(null, "/", null, propagation, null), "make mounts private");
+        Check(HostProcess.Mount("tmpfs", place, "tmpfs", flags, $"size=4k,nr_inodes={8 + followers.Count},mode=555"), "mount the empty root");
         Check(HostProcess.ChangeDirectory(place), "enter the empty root");
+        followers.ForEach(Keep);
         if (HostProcess.PivotRoot(".", ".") >= 0)
         {
             Check(HostProcess.Unmount(".", Linux.Mount.MNT_DETACH), "leave the old root");
@@ -214,7 +218,26 @@ internal static class Stage
         }
 
         Check(HostProcess.ChangeDirectory("/"), "enter the empty root");
+        followers.ForEach(Reopen);
         Check(HostProcess.Mount(null, "/", null, Linux.Mount.MS_REMOUNT | Linux.Mount.MS_BIND | Linux.Mount.MS_RDONLY | flags, null), "make the root read-only");
+    }
+
+    private static string NameOf(TreeInfo tree) => tree.RootFd.ToString(System.Globalization.CultureInfo.InvariantCulture);
+
+    private static void Keep(TreeInfo tree)
+    {
+        Check(HostFile.MkdirAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes(NameOf(tree)), 0], 0x1c0), "make a mount point");
+        Check(HostProcess.Mount(tree.Path, NameOf(tree), null, Linux.Mount.MS_BIND | Linux.Mount.MS_REC, null), $"bind {tree.Path}");
+        Check(HostProcess.Mount(null, NameOf(tree), null, Linux.Mount.MS_SLAVE | Linux.Mount.MS_REC, null), $"make {tree.Path} a slave");
+    }
+
+    /// <summary>The tree's descriptor is that of the mount which follows.</summary>
+    private static void Reopen(TreeInfo tree)
+    {
+        int fd = HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes(NameOf(tree)), 0], Fcntl.O_PATH | Fcntl.O_CLOEXEC);
+        Check(fd, $"open {tree.Path}");
+        Check((int)HostFile.Syscall(SysNo.dup3, fd, tree.RootFd), $"keep {tree.Path}");
+        _ = HostFile.Close(fd);
     }
 
     private static void DropRights(ulong keep, uint user)

@@ -324,6 +324,9 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
                 }
 
                 AddTree(gofer, boot, source, i, readOnly: (options.Flags & Mount.MS_RDONLY) != 0 || config.Overlay2.StartsWith("all:", StringComparison.Ordinal));
+
+                // A container's own mounts are in its own kernel, so that sharing them is following only.
+                gofer[^1].Follows = options.Propagation is "slave" or "rslave" or "shared" or "rshared" && Directory.Exists(source);
             }
         }
     }

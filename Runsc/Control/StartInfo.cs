@@ -81,6 +81,9 @@ internal sealed class TreeInfo
     public int Mount { get; set; } = -1;
 
     public bool ReadOnly { get; set; }
+
+    /// <summary>Gofer: what the host mounts below it later is seen, too (mount_namespaces(7): a slave).</summary>
+    public bool Follows { get; set; }
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
