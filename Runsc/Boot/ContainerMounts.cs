@@ -56,6 +56,11 @@ internal sealed class ContainerMounts
             MountSpec mount = spec.Mounts![i];
             MountOptions options = MountOptions.Parse(mount);
             SuperBlock? super = MakeSuper(mount, options, i);
+            if (super is not null && !options.IsBind && !string.IsNullOrEmpty(mount.Source))
+            {
+                super.GivenSource = mount.Source;
+            }
+
             if (super is null)
             {
                 // As a kernel without that file system, but that the container still starts: mqueue and cgroup are in every specification.
@@ -118,7 +123,9 @@ internal sealed class ContainerMounts
         TreeInfo? tree = _info.Trees.Find(candidate => candidate.Mount == index);
         if (tree is not null)
         {
-            return OpenTree(_kernel, _info, tree, isRoot: false);
+            SuperBlock bound = OpenTree(_kernel, _info, tree, isRoot: false);
+            bound.RootPath = tree.Path == "/" ? "" : tree.Path;
+            return bound;
         }
 
         string type = mount.Type ?? "";

@@ -12,7 +12,7 @@ namespace Runsc.Sentry.Syscalls;
 internal static unsafe class MountCalls
 {
     private const ulong FlagsOfMount = Linux.Mount.MS_RDONLY | Linux.Mount.MS_NOSUID | Linux.Mount.MS_NODEV | Linux.Mount.MS_NOEXEC | Linux.Mount.MS_NOATIME
-        | Linux.Mount.MS_NODIRATIME | Linux.Mount.MS_RELATIME;
+        | Linux.Mount.MS_NODIRATIME | Linux.Mount.MS_RELATIME | Linux.Mount.MS_STRICTATIME;
 
     public static void Register(SyscallTable.Builder b)
     {
@@ -185,6 +185,7 @@ internal static unsafe class MountCalls
             return error;
         }
 
+        super!.GivenSource = source.IsEmpty ? "none" : Encoding.UTF8.GetString(source);
         Vfs.Mount mount = MountNamespace.NewMount(super!, MountNamespace.NewRootDentry(super!), flags & FlagsOfMount);
         return task.MountNamespace.Attach(mount, place);
     }

@@ -18,7 +18,13 @@ internal abstract class SuperBlock
     public virtual string ShownOptions => "";
 
     /// <summary>What /proc/mounts shows as the source.</summary>
-    public virtual string Source => TypeName;
+    public virtual string Source => GivenSource ?? TypeName;
+
+    /// <summary>The source that mount(2) or the specification named; null for none.</summary>
+    public string? GivenSource { get; set; }
+
+    /// <summary>Where the root is in the file system behind it, for mountinfo: of a directory of the host that was bound, its path; empty for a whole one.</summary>
+    public string RootPath { get; set; } = "";
 
     public abstract Errno GetStatfs(out Statfs statfs);
 

@@ -33,18 +33,21 @@ internal static class MountFiles
             }
 
             string place = Escape(path), options = Options(mount.Flags), super = mount.Super.ShownOptions;
+            string source = Escape(Encoding.UTF8.GetBytes(mount.Super.Source));
             string access = mount.IsReadOnly ? "ro" : "rw";
             if (withIds)
             {
                 int parent = mounts.GetAttachment(mount).Parent?.Id ?? 1;
                 ulong device = mount.Super.Device;
+                string below = mount.Root.PathInFileSystem();
+                string inside = Escape([.. Encoding.UTF8.GetBytes(mount.Super.RootPath), .. Encoding.Latin1.GetBytes(below == "/" && mount.Super.RootPath.Length > 0 ? "" : below)]);
                 text.Append(
                     CultureInfo.InvariantCulture,
-                    $"{mount.Id} {parent} {SpecialFiles.Major(device)}:{SpecialFiles.Minor(device)} / {place} {access}{options} - {mount.Super.TypeName} {mount.Super.Source} {access}{(super.Length > 0 ? "," + super : "")}\n");
+                    $"{mount.Id} {parent} {SpecialFiles.Major(device)}:{SpecialFiles.Minor(device)} {inside} {place} {access}{options} - {mount.Super.TypeName} {source} {access}{(super.Length > 0 ? "," + super : "")}\n");
             }
             else
             {
-                text.Append(CultureInfo.InvariantCulture, $"{mount.Super.Source} {place} {mount.Super.TypeName} {access}{options}{(super.Length > 0 ? "," + super : "")} 0 0\n");
+                text.Append(CultureInfo.InvariantCulture, $"{source} {place} {mount.Super.TypeName} {access}{options}{(super.Length > 0 ? "," + super : "")} 0 0\n");
             }
         }
 
@@ -55,10 +58,13 @@ internal static class MountFiles
     private static string Options(ulong flags)
     {
         StringBuilder text = new();
+
+        // What a mount has unless it was asked for something else.
+        flags |= (flags & (Linux.Mount.MS_NOATIME | Linux.Mount.MS_STRICTATIME)) == 0 ? Linux.Mount.MS_RELATIME : 0UL;
         foreach ((ulong flag, string name) in new (ulong, string)[]
         {
             (Linux.Mount.MS_NOSUID, ",nosuid"), (Linux.Mount.MS_NODEV, ",nodev"), (Linux.Mount.MS_NOEXEC, ",noexec"), (Linux.Mount.MS_NOATIME, ",noatime"),
-            (Linux.Mount.MS_RELATIME, ",relatime"),
+            (Linux.Mount.MS_NODIRATIME, ",nodiratime"), (Linux.Mount.MS_RELATIME, ",relatime"),
         })
         {
             text.Append((flags & flag) != 0 ? name : "");

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Threading;
 using Runsc.Linux;
 using Runsc.Sentry.Kernel;
@@ -9,6 +10,8 @@ namespace Runsc.Sentry.FileSystems.Tmpfs;
 /// <summary>tmpfs(5): a file system in memory.</summary>
 internal sealed class TmpfsSuperBlock : SuperBlock
 {
+    private const uint DefaultMode = 0x3ff;
+
     private readonly TmpfsDirectory _root;
     private readonly long _maxPages;
     private readonly long _maxInodes;
@@ -22,12 +25,13 @@ internal sealed class TmpfsSuperBlock : SuperBlock
     /// <param name="mode">Permissions of the root directory.</param>
     /// <param name="uid">Its owner.</param>
     /// <param name="gid">Its group.</param>
-    public TmpfsSuperBlock(SentryKernel kernel, long maxBytes = 0, long maxInodes = 0, uint mode = 0x3ff, uint uid = 0, uint gid = 0)
+    public TmpfsSuperBlock(SentryKernel kernel, long maxBytes = 0, long maxInodes = 0, uint mode = DefaultMode, uint uid = 0, uint gid = 0)
     {
         Kernel = kernel;
         _maxPages = maxBytes > 0 ? (maxBytes + 4095) / 4096 : (long)(kernel.Memory.Limit / 8192);
         _maxInodes = maxInodes > 0 ? maxInodes : _maxPages;
         ShownSize = maxBytes;
+        (ShownMode, ShownUid, ShownGid) = (mode, uid, gid);
         _root = new TmpfsDirectory(this, new CreateOptions((uint)Stat.S_IFDIR | mode, uid, gid));
     }
 
@@ -39,7 +43,40 @@ internal sealed class TmpfsSuperBlock : SuperBlock
 
     private long ShownSize { get; }
 
-    public override string ShownOptions => ShownSize > 0 ? $"size={ShownSize / 1024}k" : "";
+    private uint ShownMode { get; }
+
+    private uint ShownUid { get; }
+
+    private uint ShownGid { get; }
+
+    public override string ShownOptions
+    {
+        get
+        {
+            List<string> shown = [];
+            if (ShownSize > 0)
+            {
+                shown.Add($"size={ShownSize / 1024}k");
+            }
+
+            if (ShownMode != DefaultMode)
+            {
+                shown.Add("mode=" + Convert.ToString(ShownMode, 8).PadLeft(3, '0'));
+            }
+
+            if (ShownUid != 0)
+            {
+                shown.Add($"uid={ShownUid}");
+            }
+
+            if (ShownGid != 0)
+            {
+                shown.Add($"gid={ShownGid}");
+            }
+
+            return string.Join(',', shown);
+        }
+    }
 
     public ulong NewInodeNumber() => (ulong)Interlocked.Increment(ref _nextInode);
 
