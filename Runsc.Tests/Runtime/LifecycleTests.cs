@@ -276,13 +276,15 @@ public sealed class LifecycleTests
             Assert.Equal("", sandbox.Runsc(["exec", sandbox.Id, "sh", "-c", "ls /volume/sub"]).Output);
             CommandRunner.Shell($"mount -t tmpfs none {volume}/sub && touch {volume}/sub/seen");
             Assert.Equal(expected, sandbox.Runsc(["exec", sandbox.Id, "sh", "-c", "ls /volume/sub"]).Output);
-            CommandRunner.Shell($"umount {volume}/sub");
+
+            // The sandbox has a descriptor of what it has looked at, as a process there would have.
+            CommandRunner.Shell($"umount -l {volume}/sub");
             Assert.Equal("", sandbox.Runsc(["exec", sandbox.Id, "sh", "-c", "ls /volume/sub"]).Output);
             Good(sandbox.Runsc(["delete", "--force", sandbox.Id]));
         }
         finally
         {
-            CommandRunner.Shell($"umount -R {volume}");
+            CommandRunner.Shell($"umount -l {volume}/sub 2>/dev/null; umount -l {volume}");
         }
     }
 
