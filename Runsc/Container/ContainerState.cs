@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Runsc.Oci;
 
@@ -10,6 +11,8 @@ namespace Runsc.Container;
 /// <summary>What is kept of a container in the state directory.</summary>
 internal sealed class ContainerState
 {
+    private KeptSpec _spec;
+
     public string Id { get; set; } = "";
 
     public string Bundle { get; set; } = "";
@@ -44,7 +47,19 @@ internal sealed class ContainerState
     public Dictionary<string, string> SandboxCgroupPaths { get; set; } = [];
 
     /// <summary>The specification that it was made from: its bundle may have gone since.</summary>
-    public Spec? Spec { get; set; }
+    [JsonIgnore]
+    public Spec? Spec
+    {
+        get => _spec.Value;
+        set => _spec.Value = value;
+    }
+
+    [JsonPropertyName("spec")]
+    public JsonElement? SpecDocument
+    {
+        get => _spec.Json;
+        set => _spec.Json = value;
+    }
 
     [JsonIgnore]
     public bool IsFirst => SandboxId == Id;

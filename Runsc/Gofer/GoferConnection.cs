@@ -15,8 +15,8 @@ internal sealed partial class GoferConnection(GoferExport export, int descriptor
     private const int MaxFids = 1 << 20;
 
     private readonly Dictionary<uint, GoferNode> _fids = [];
-    private readonly byte[] _request = new byte[Protocol.MaxMessage];
-    private readonly byte[] _reply = new byte[Protocol.MaxMessage];
+    private readonly byte[] _request = GC.AllocateUninitializedArray<byte>(Protocol.MaxMessage);
+    private readonly byte[] _reply = GC.AllocateUninitializedArray<byte>(Protocol.MaxMessage);
     private int _messageSize;
     private bool _extended;
 

@@ -34,7 +34,7 @@ internal sealed partial class GoferClient : IDisposable
     private readonly Call[] _calls = new Call[MaxCalls];
 
     // Guarded by _receiveLock.
-    private byte[] _spare = new byte[Protocol.MaxMessage];
+    private byte[] _spare = GC.AllocateUninitializedArray<byte>(Protocol.MaxMessage);
     private volatile bool _lost;
 
     public GoferClient(int socket)
@@ -203,7 +203,8 @@ internal sealed partial class GoferClient : IDisposable
     /// <summary>One request and its reply, in one buffer.</summary>
     private sealed class Call(ushort tag)
     {
-        public byte[] Buffer = new byte[Protocol.MaxMessage];
+        // Made with the first use: few calls are under way at once.
+        public byte[] Buffer = [];
         public int ReplyLength;
         public int Descriptor = -1;
         public volatile bool Active;
@@ -211,6 +212,7 @@ internal sealed partial class GoferClient : IDisposable
 
         public void Reset()
         {
+            Buffer = Buffer.Length == 0 ? GC.AllocateUninitializedArray<byte>(Protocol.MaxMessage) : Buffer;
             ReplyLength = 0;
             Descriptor = -1;
             Done = false;
