@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -116,6 +119,58 @@ static void bench_fork_exec(void)
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
+// One byte there and back on a connection over the loopback interface.
+static int tcp_here = -1, tcp_there = -1;
+
+static void *tcp_peer(void *unused)
+{
+    char c;
+    while (read(tcp_there, &c, 1) == 1)
+        CHECK(write(tcp_there, &c, 1) == 1);
+    close(tcp_there);
+    return unused;
+}
+
+static void tcp_connect(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t length = sizeof address;
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(listener >= 0 && bind(listener, (void *)&address, length) == 0 && listen(listener, 1) == 0);
+    CHECK(getsockname(listener, (void *)&address, &length) == 0);
+    CHECK((tcp_here = socket(AF_INET, SOCK_STREAM, 0)) >= 0 && connect(tcp_here, (void *)&address, length) == 0);
+    CHECK((tcp_there = accept(listener, 0, 0)) >= 0);
+    setsockopt(tcp_here, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(tcp_there, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    close(listener);
+}
+
+static void bench_tcp_ping_pong(void)
+{
+    char c = 0;
+    CHECK(write(tcp_here, &c, 1) == 1 && read(tcp_here, &c, 1) == 1);
+}
+
+// 64 KiB in one direction; the other side reads all of it.
+static char stream[65536], sink[65536];
+
+static void *tcp_sink(void *unused)
+{
+    while (read(tcp_there, sink, sizeof sink) > 0)
+        ;
+    close(tcp_there);
+    return unused;
+}
+
+static void bench_tcp_stream(void)
+{
+    for (size_t sent = 0; sent < sizeof stream;) {
+        ssize_t n = write(tcp_here, stream + sent, sizeof stream - sent);
+        CHECK(n > 0);
+        sent += n;
+    }
+}
+
 static const struct { const char *name; void (*run)(void); int batch; } benchmarks[] = {
     { "getppid", bench_getppid, 64 },
     { "clock_gettime", bench_clock_gettime, 4096 },
@@ -130,12 +185,16 @@ static const struct { const char *name; void (*run)(void); int batch; } benchmar
     { "thread_create_join", bench_thread_create, 4 },
     { "fork_wait", bench_fork_wait, 2 },
     { "vfork_exec_wait", bench_fork_exec, 2 },
+    { "tcp_ping_pong", bench_tcp_ping_pong, 16 },
+    { "tcp_stream_64k", bench_tcp_stream, 16 },
 };
 
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "exit") == 0)
         return 0;
+    if (argc > 1 && strcmp(argv[1], "pause") == 0)
+        return pause();
     double seconds = argc > 1 ? atof(argv[1]) : 0.3;
     ssize_t n = readlink("/proc/self/exe", self_path, sizeof self_path - 1);
     CHECK(n > 0);
@@ -151,8 +210,13 @@ int main(int argc, char **argv)
             continue;
         pthread_t peer;
         int with_pipe = benchmarks[i].run == bench_pipe_ping_pong, with_futex = benchmarks[i].run == bench_futex_ping_pong;
+        int with_tcp = benchmarks[i].run == bench_tcp_ping_pong || benchmarks[i].run == bench_tcp_stream;
         if (with_pipe)
             CHECK(pthread_create(&peer, 0, pipe_peer, 0) == 0);
+        if (with_tcp) {
+            tcp_connect();
+            CHECK(pthread_create(&peer, 0, benchmarks[i].run == bench_tcp_stream ? tcp_sink : tcp_peer, 0) == 0);
+        }
         if (with_futex)
             CHECK(pthread_create(&peer, 0, futex_peer, 0) == 0);
         benchmarks[i].run();
@@ -166,6 +230,10 @@ int main(int argc, char **argv)
         }
         if (with_pipe) {
             close(to_peer[1]);
+            pthread_join(peer, 0);
+        }
+        if (with_tcp) {
+            close(tcp_here);
             pthread_join(peer, 0);
         }
         if (with_futex) {
