@@ -428,10 +428,13 @@ internal static class Socket
 
     public const int PACKET_ADD_MEMBERSHIP = 1;
     public const int PACKET_DROP_MEMBERSHIP = 2;
+    public const int PACKET_RX_RING = 5;
     public const int PACKET_STATISTICS = 6;
     public const int PACKET_AUXDATA = 8;
     public const int PACKET_ORIGDEV = 9;
+    public const int PACKET_VERSION = 10;
     public const int PACKET_HDRLEN = 11;
+    public const int PACKET_RESERVE = 12;
     public const int PACKET_IGNORE_OUTGOING = 23;
     public const int SOL_ATM = 264;
     public const int SOL_AAL = 265;

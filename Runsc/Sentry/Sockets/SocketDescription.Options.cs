@@ -1,7 +1,9 @@
 using System;
 using System.Runtime.InteropServices;
+using System.Text;
 using System.Threading;
 using Runsc.Linux;
+using Runsc.NetStack.Core;
 using Runsc.Sentry.Auth;
 using Runsc.Sentry.Vfs;
 
@@ -404,7 +406,35 @@ internal abstract partial class SocketDescription
     }
 
     /// <summary>The index of an interface of the namespace; 0: there is none of that name.</summary>
-    protected virtual int FindInterface(ReadOnlySpan<byte> name) => 0;
+    protected virtual int FindInterface(ReadOnlySpan<byte> name)
+    {
+        NetworkStack stack = Network.Inet.Stack;
+        using (stack.Enter())
+        {
+            return stack.FindInterface(Encoding.Latin1.GetString(name))?.Index ?? 0;
+        }
+    }
+
+    /// <summary>SO_BINDTODEVICE: the interface's name. EINVAL without room for any, ENODEV.</summary>
+    private long GetDevice(Span<byte> value)
+    {
+        const int longestName = 16;
+        if (BoundInterface == 0)
+        {
+            return 0;
+        }
+
+        if (value.Length < longestName)
+        {
+            return -(long)Errno.EINVAL;
+        }
+
+        NetworkStack stack = Network.Inet.Stack;
+        using (stack.Enter())
+        {
+            return stack.FindInterface(BoundInterface) is { } found ? Put(value, Encoding.Latin1.GetBytes(found.Name + "\0")) : -(long)Errno.ENODEV;
+        }
+    }
 
     private long GetSocketOption(int name, Span<byte> value)
     {
@@ -438,7 +468,7 @@ internal abstract partial class SocketDescription
             case Socket.SO_PASSCRED or Socket.SO_PASSSEC or Socket.SO_PASSPIDFD or Socket.SO_PASSRIGHTS when !PassesCredentials:
                 return -(long)Errno.EOPNOTSUPP;
             case Socket.SO_BINDTODEVICE:
-                return 0;
+                return GetDevice(value);
             case Socket.SO_MAX_PACING_RATE:
                 return value.Length >= 8 ? Put(value, _pacingRate) : Put(value, unchecked((int)_pacingRate));
         }

@@ -318,7 +318,10 @@ internal static unsafe class SocketCalls
         Span<byte> value = rented is null ? stackalloc byte[StackOption] : rented;
         value = value[..length];
         value.Clear();
-        long result = socket.GetOption(task, a.Int1, a.Int2, value);
+
+        // The one option whose value is read first: a version of the rings.
+        bool hasInput = a.Int1 == Socket.SOL_PACKET && a.Int2 == Socket.PACKET_HDRLEN && length >= 4;
+        long result = hasInput && task.Memory.CopyIn(a.A3, value[..4]) != 4 ? -(long)Errno.EFAULT : socket.GetOption(task, a.Int1, a.Int2, value);
         if (result >= 0)
         {
             int full = (int)result, part = Math.Min(full, length);

@@ -408,7 +408,7 @@ internal sealed partial class TcpEndpoint
         child._port.ReuseAddress = listener._port.ReuseAddress;
         child._port.ReusePort = listener._port.ReusePort;
         child._port.User = listener._port.User;
-        child._isBound = true;
+        child._isBound = false;
         if (Congestion.CongestionControl.Create(listener._congestion.Name, child._window) is { } congestion)
         {
             child._congestion = congestion;

@@ -1,6 +1,5 @@
 using System;
 using System.Runtime.InteropServices;
-using System.Text;
 using Runsc.Linux;
 using Runsc.NetStack;
 using Runsc.NetStack.Core;
@@ -84,8 +83,6 @@ internal abstract partial class InetSocket
         int number;
         switch (level)
         {
-            case Socket.SOL_SOCKET when name == Socket.SO_BINDTODEVICE:
-                return GetDevice(value);
             case Socket.SOL_SOCKET:
                 return base.GetOption(caller, level, name, value);
             case Socket.SOL_IP when name == Socket.IP_OPTIONS:
@@ -124,24 +121,6 @@ internal abstract partial class InetSocket
         Span<byte> bytes = stackalloc byte[4];
         address.Write(bytes);
         return Put(value, bytes);
-    }
-
-    private long GetDevice(Span<byte> value)
-    {
-        if (BoundInterface == 0)
-        {
-            return 0;
-        }
-
-        if (value.Length < 16)
-        {
-            return -(long)Errno.EINVAL;
-        }
-
-        using (Stack.Enter())
-        {
-            return Stack.FindInterface(BoundInterface) is NetworkInterface found ? Put(value, Encoding.Latin1.GetBytes(found.Name + "\0")) : -(long)Errno.ENODEV;
-        }
     }
 
     private static bool TryReadNumber(ReadOnlySpan<byte> value, out int number)

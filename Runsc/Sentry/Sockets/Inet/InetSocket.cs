@@ -1,5 +1,4 @@
 using System;
-using System.Text;
 using Runsc.Linux;
 using Runsc.NetStack;
 using Runsc.NetStack.Core;
@@ -98,14 +97,6 @@ internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
         using (Stack.Enter())
         {
             return Stack.FindInterface(scope) is null ? Errno.ENODEV : Errno.None;
-        }
-    }
-
-    protected override int FindInterface(ReadOnlySpan<byte> name)
-    {
-        using (Stack.Enter())
-        {
-            return Stack.FindInterface(Encoding.Latin1.GetString(name))?.Index ?? 0;
         }
     }
 }

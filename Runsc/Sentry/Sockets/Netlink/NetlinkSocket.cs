@@ -295,9 +295,15 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
         writer.Flush();
         lock (_mu)
         {
+            // A dump is as long as what it lists, so one may go over the limit, but none begins beyond it.
+            bool isFull = _queuedBytes > 0 && _queuedBytes >= ReceiveBuffer;
+            _overrun |= isFull && !HasOption(Socket.NETLINK_NO_ENOBUFS);
             foreach (byte[] datagram in writer.Datagrams)
             {
-                EnqueueLocked(datagram, 0);
+                if (!isFull)
+                {
+                    EnqueueLocked(datagram, 0);
+                }
             }
         }
 
@@ -312,7 +318,7 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
             return;
         }
 
-        if (_queuedBytes + datagram.Length > ReceiveBuffer)
+        if (group != 0 && _queuedBytes + datagram.Length > ReceiveBuffer)
         {
             _overrun |= !HasOption(Socket.NETLINK_NO_ENOBUFS);
             return;

@@ -2,7 +2,7 @@ using System;
 using System.Buffers.Binary;
 using System.Collections.Generic;
 using System.Runtime.InteropServices;
-using System.Text;
+using System.Threading;
 using Runsc.Linux;
 using Runsc.NetStack;
 using Runsc.NetStack.Buffers;
@@ -17,7 +17,7 @@ using Runsc.Sentry.Waiting;
 
 namespace Runsc.Sentry.Sockets.Packet;
 
-/// <summary>A socket of AF_PACKET (packet(7)): frames of the interfaces of the namespace, in and out. No rings.</summary>
+/// <summary>A socket of AF_PACKET (packet(7)): frames of the interfaces of the namespace, in and out. Rings are of version 2, and only for receiving.</summary>
 internal sealed class PacketSocket : SocketDescription, IEndpointEvents
 {
     /// <summary>struct sockaddr_ll: family, protocol, interface, kind of link, type of packet, length and bytes of the address.</summary>
@@ -71,12 +71,37 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
         return Errno.None;
     }
 
-    public void OnEvents(NetEvents events) => Events.Notify(ToMask(events));
+    // PACKET_RX_RING, and what belongs to it: PACKET_VERSION, PACKET_RESERVE.
+    private PacketRing? _ring;
+    private int _version;
+    private int _reserve;
+
+    public void OnEvents(NetEvents events)
+    {
+        Volatile.Read(ref _ring)?.Fill();
+        Events.Notify(ToMask(events));
+    }
+
+    public override Errno GetMappable(out IMappable? mappable)
+    {
+        mappable = Volatile.Read(ref _ring)?.Map();
+        return mappable is null ? Errno.EINVAL : Errno.None;
+    }
 
     private static EventMask ToMask(NetEvents events) =>
         ((events & NetEvents.Readable) != 0 ? EventMask.Readable : EventMask.None) | EventMask.Writable | EventMask.WriteBand;
 
-    public override EventMask Readiness(EventMask mask) => ToMask(_endpoint.Readiness) & (mask | EventMask.Unmaskable);
+    public override EventMask Readiness(EventMask mask)
+    {
+        NetEvents events = _endpoint.Readiness;
+        if (Volatile.Read(ref _ring) is { } ring)
+        {
+            ring.Fill();
+            events = ring.IsReadable ? events | NetEvents.Readable : events & ~NetEvents.Readable;
+        }
+
+        return ToMask(events) & (mask | EventMask.Unmaskable);
+    }
 
     public override Errno Bind(ICaller caller, ReadOnlySpan<byte> address)
     {
@@ -264,14 +289,7 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
         Network.Remove(this);
         LeaveAll();
         _endpoint.Close();
-    }
-
-    protected override int FindInterface(ReadOnlySpan<byte> name)
-    {
-        using (Stack.Enter())
-        {
-            return Stack.FindInterface(Encoding.Latin1.GetString(name))?.Index ?? 0;
-        }
+        Interlocked.Exchange(ref _ring, null)?.Close();
     }
 
     protected override Errno OnFilterChanged(SocketFilter? filter)
@@ -321,6 +339,16 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
             return value.Length < 16 ? -(long)Errno.EINVAL : -(long)ChangeMembership(value, name == Socket.PACKET_ADD_MEMBERSHIP);
         }
 
+        if (name == Socket.PACKET_RX_RING)
+        {
+            return value.Length < 16 ? -(long)Errno.EINVAL : -(long)ChangeRing(value);
+        }
+
+        if (name is Socket.PACKET_VERSION or Socket.PACKET_RESERVE)
+        {
+            return value.Length != 4 ? -(long)Errno.EINVAL : -(long)ChangeRingLayout(name, MemoryMarshal.Read<int>(value));
+        }
+
         if (name is not (Socket.PACKET_AUXDATA or Socket.PACKET_ORIGDEV or Socket.PACKET_IGNORE_OUTGOING))
         {
             return -(long)Errno.ENOPROTOOPT;
@@ -346,6 +374,43 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
         }
 
         return 0;
+    }
+
+    // The first version of rings is not there; the third asks for more than a slot's owner.
+    private const int RingVersion = 1;
+
+    private Errno ChangeRingLayout(int name, int number)
+    {
+        const int longestReserve = 65536;
+        if (_ring is not null)
+        {
+            return Errno.EBUSY;
+        }
+
+        if (name == Socket.PACKET_VERSION)
+        {
+            _version = number == RingVersion ? number : _version;
+            return number == RingVersion ? Errno.None : Errno.EINVAL;
+        }
+
+        _reserve = number is >= 0 and <= longestReserve ? number : _reserve;
+        return number is >= 0 and <= longestReserve ? Errno.None : Errno.EINVAL;
+    }
+
+    private Errno ChangeRing(ReadOnlySpan<byte> request)
+    {
+        if (_version != RingVersion)
+        {
+            return Errno.EINVAL;
+        }
+
+        Errno error = PacketRing.TryCreate(Network.System.Kernel, _endpoint, request, _reserve, out PacketRing? ring);
+        if (error == Errno.None)
+        {
+            Interlocked.Exchange(ref _ring, ring)?.Close();
+        }
+
+        return error;
     }
 
     // struct packet_mreq. ENODEV, EINVAL; to leave what was not joined is no error.
@@ -434,8 +499,11 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
             case Socket.PACKET_IGNORE_OUTGOING:
                 return Put(value, _endpoint.IgnoresOutgoing ? 1 : 0);
             case Socket.PACKET_HDRLEN:
-                // No version of the rings is there.
-                return -(long)Errno.EINVAL;
+                return value.Length < 4 || MemoryMarshal.Read<int>(value) != RingVersion ? -(long)Errno.EINVAL : Put(value, PacketRing.HeaderSize);
+            case Socket.PACKET_VERSION:
+                return Put(value, _version);
+            case Socket.PACKET_RESERVE:
+                return Put(value, _reserve);
             default:
                 return -(long)Errno.ENOPROTOOPT;
         }
