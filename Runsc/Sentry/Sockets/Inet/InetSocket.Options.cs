@@ -2,7 +2,6 @@ using System;
 using System.Runtime.InteropServices;
 using Runsc.Linux;
 using Runsc.NetStack;
-using Runsc.NetStack.Core;
 using Runsc.NetStack.Network;
 using Runsc.NetStack.Transport;
 using Runsc.Sentry.Vfs;
