@@ -25,9 +25,12 @@ public sealed partial class NetworkTests(NetworkEngine engine) : IClassFixture<N
     {
         string name = Name();
         engine.Do(["run", "-d", "--name", name, "--hostname", name, .. options, "bb", "sh", "-c", "export HOSTNAME=" + name + ";" + Server]);
-        DockerEngine.Await(() => engine.Docker("exec", name, "wget", "-qO-", "http://127.0.0.1/").Output == $"{name} serves\n", "the server does not answer itself");
+        DockerEngine.Await(() => engine.Docker("exec", name, "sh", "-c", Get("127.0.0.1", 80)).Output == $"{name} serves\n", "the server does not answer itself");
         return name;
     }
+
+    /// <summary>A command that prints a page, by default its last line. A static busybox cannot look names up everywhere, so it is no wget.</summary>
+    private static string Get(string address, int port, string page = "/", string filter = "tail -n 1") => $"printf 'GET {page} HTTP/1.0\\r\\n\\r\\n' | nc -w 10 {address} {port} | {filter}";
 
     /// <summary>The body of a web page, fetched in the daemon's namespace; empty when there is none.</summary>
     private string Fetch(string address, int port)
@@ -70,7 +73,7 @@ public sealed partial class NetworkTests(NetworkEngine engine) : IClassFixture<N
         {
             string mine = CommandRunner.Run("busybox", ["sha256sum", "/etc/services"]).Output[..64];
             DockerEngine.Await(
-                () => engine.Docker("exec", name, "sh", "-c", $"wget -T 5 -qO- http://{gateway}:8000/services | sha256sum").Output.StartsWith(mine, StringComparison.Ordinal),
+                () => engine.Docker("exec", name, "sh", "-c", Get(gateway, 8000, "/services", "sed '1,/^\r*$/d'") + " | sha256sum").Output.StartsWith(mine, StringComparison.Ordinal),
                 "the file does not come");
         }
         finally
@@ -94,7 +97,7 @@ public sealed partial class NetworkTests(NetworkEngine engine) : IClassFixture<N
             // The name server of the network tells the address, at which the server is.
             CommandResult result = engine.Docker(
                 "run", "--rm", "--network", network, "bb", "sh", "-c",
-                $"a=$(nslookup {name} 127.0.0.11 | sed -n 's/^Address: *\\([0-9.]*\\)$/\\1/p'); echo \"$a\"; wget -T 10 -qO- http://$a/");
+                $"a=$(nslookup {name} 127.0.0.11 | sed -n 's/^Address: *\\([0-9.]*\\)$/\\1/p'); echo \"$a\"; " + Get("$a", 80));
             Assert.True(result.Output == $"{AddressOf(server)}\n{server} serves\n", result.ToString());
         }
 
@@ -102,7 +105,7 @@ public sealed partial class NetworkTests(NetworkEngine engine) : IClassFixture<N
         Assert.NotEqual(0, wrong.Status);
 
         // Networks are apart.
-        Assert.NotEqual(0, engine.Docker("run", "--rm", "bb", "wget", "-T", "2", "-qO-", $"http://{AddressOf(server)}/").Status);
+        Assert.NotEqual(0, engine.Docker("run", "--rm", "bb", "nc", "-w", "2", "-z", AddressOf(server), "80").Status);
         engine.Do("rm", "-f", server);
         engine.Do("network", "rm", network);
     }
@@ -114,8 +117,8 @@ public sealed partial class NetworkTests(NetworkEngine engine) : IClassFixture<N
         engine.Do("network", "create", "--ipv6", "--subnet", "fd99:7::/64", network);
         string server = Serve("--network", network);
         string address = AddressOf(server, "GlobalIPv6Address");
-        Assert.Equal($"{server} serves\n", engine.Docker("run", "--rm", "--network", network, "bb", "wget", "-T", "10", "-qO-", $"http://[{address}]/").Output);
-        Assert.Equal($"{server} serves\n", engine.Docker("run", "--rm", "--network", network, "bb", "wget", "-T", "10", "-qO-", $"http://{AddressOf(server)}/").Output);
+        Assert.Equal($"{server} serves\n", engine.Docker("run", "--rm", "--network", network, "bb", "sh", "-c", Get(address, 80)).Output);
+        Assert.Equal($"{server} serves\n", engine.Docker("run", "--rm", "--network", network, "bb", "sh", "-c", Get(AddressOf(server), 80)).Output);
         engine.Do("rm", "-f", server);
 
         // Where Docker gives no IPv6 there is none, not even on lo.
@@ -129,7 +132,7 @@ public sealed partial class NetworkTests(NetworkEngine engine) : IClassFixture<N
         string name = Name();
         engine.Do("run", "-d", "--runtime", "runsc-host", "--network", "host", "--name", name, "bb", "sh", "-c", "echo on the host > /tmp/index.html; exec httpd -f -p 80 -h /tmp");
         DockerEngine.Await(() => Fetch("127.0.0.1", 80) == "on the host\n", "the server is not reached");
-        Assert.Equal("on the host\n", engine.Do("exec", name, "wget", "-T", "5", "-qO-", "http://127.0.0.1/") + "\n");
+        Assert.Equal("on the host", engine.Do("exec", name, "sh", "-c", Get("127.0.0.1", 80)));
         Assert.Contains("docker0", engine.Do("exec", name, "ip", "addr"), StringComparison.Ordinal);
 
         // Without the capability the low ports stay closed.
