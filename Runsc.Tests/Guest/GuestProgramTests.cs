@@ -15,6 +15,9 @@ public sealed class GuestProgramTests
 {
     private static readonly string s_sources = Path.Combine(TestEnvironment.Top, "Runsc.Tests/Guest/programs");
 
+    /// <summary>Those of the sandbox, as setpriv(1) has them: without the others, some errors differ.</summary>
+    private static readonly string s_capabilities = "-all," + string.Join(',', Sandbox.CapabilityNames.Select(name => "+" + name["CAP_".Length..].ToLowerInvariant()));
+
     public static TheoryData<string> Programs()
     {
         TheoryData<string> programs = [];
@@ -35,7 +38,7 @@ public sealed class GuestProgramTests
         Compile(name, program);
         string directory = Path.Combine(sandbox.Directory, "native");
         Directory.CreateDirectory(directory);
-        CommandResult native = CommandRunner.Run("/usr/bin/setsid", ["--wait", program], directory: directory);
+        CommandResult native = CommandRunner.Run("/usr/bin/setpriv", ["--bounding-set", s_capabilities, "/usr/bin/setsid", "--wait", program], directory: directory);
 
         Directory.CreateDirectory(Path.Combine(sandbox.Root, "work"));
         sandbox.Config["process"]!["cwd"] = "/work";

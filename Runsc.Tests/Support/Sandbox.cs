@@ -8,6 +8,13 @@ namespace Runsc.Tests.Support;
 /// <summary>A bundle and a state directory of a test's own, and the published binary to run it with.</summary>
 internal sealed class Sandbox : IDisposable
 {
+    /// <summary>What containers have by default.</summary>
+    internal static readonly string[] CapabilityNames =
+    [
+        "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID",
+        "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+    ];
+
     private static int s_serial;
 
     public Sandbox(string? root = null)
@@ -104,16 +111,11 @@ internal sealed class Sandbox : IDisposable
 
     private static JsonObject Capabilities()
     {
-        string[] names =
-        [
-            "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID",
-            "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
-        ];
         JsonObject sets = [];
         foreach (string set in (string[])["bounding", "effective", "permitted"])
         {
             JsonArray list = [];
-            foreach (string name in names)
+            foreach (string name in CapabilityNames)
             {
                 list.Add(name);
             }
