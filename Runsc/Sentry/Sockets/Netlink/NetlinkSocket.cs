@@ -145,7 +145,7 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
 
         if (BitConverter.ToUInt32(address[4..]) != 0)
         {
-            return Errno.ECONNREFUSED;
+            return caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN) ? Errno.ECONNREFUSED : Errno.EPERM;
         }
 
         lock (_mu)
@@ -196,8 +196,8 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
 
         if (!request.Address.IsEmpty && (BitConverter.ToUInt32(request.Address[4..]) != 0 || BitConverter.ToUInt32(request.Address[8..]) != 0))
         {
-            // Other processes and groups: nobody of them can be reached.
-            return -(long)Errno.ECONNREFUSED;
+            // Other processes and groups: not for everybody (netlink(7)), and nobody of them can be reached.
+            return -(long)(caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN) ? Errno.ECONNREFUSED : Errno.EPERM);
         }
 
         if (data.Remaining > MaximumRequest)

@@ -16,12 +16,20 @@ internal static class RouteFamily
     private const int NewLink = 16, GetLink = 18, SetLink = 19, NewAddress = 20, DeleteAddress = 21, GetAddress = 22, NewRoute = 24, DeleteRoute = 25, GetRoute = 26, NewNeighbor = 28,
         GetNeighbor = 30, NewRule = 32, GetRule = 34;
 
+    /// <summary>RTM_MAX: what is above is refused before the capability is asked for.</summary>
+    private const int MaximumType = 123;
+
     // struct ifinfomsg, ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr.
     private const int LinkSize = 16, AddressSize = 8, RouteSize = 12;
 
     /// <summary>Answers a request into the writer. EOPNOTSUPP, EPERM for changes, …</summary>
     public static Errno Answer(ICaller caller, NetNamespace network, in NetlinkRequest request, bool isDump, bool isStrict, NetlinkWriter writer)
     {
+        if (request.Type > MaximumType)
+        {
+            return Errno.EOPNOTSUPP;
+        }
+
         bool isGet = (request.Type & 3) == 2;
         if (!isGet && !caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN))
         {
