@@ -32,7 +32,7 @@ public sealed class SandboxNetworkTests
 
         using Sandbox sandbox = Make();
         JsonArray spaces = (JsonArray)sandbox.Config["linux"]!["namespaces"]!;
-        foreach (string? path in new[] { null, "/proc/1/ns/net" })
+        foreach (string? path in new[] { null, $"/proc/{Environment.ProcessId}/ns/net" })
         {
             spaces.RemoveAll(space => (string)space!["type"]! == "network");
             if (path is not null)
