@@ -59,7 +59,7 @@ public sealed class RootlessTests : IDisposable
 
     private string[] Runsc => [$"{_top}/runsc", "--rootless", $"--platform={TestEnvironment.Platform}", "--network=none"];
 
-    [SandboxFact]
+    [RootlessFact]
     public void Do_OrdinaryUser_IsRootInside()
     {
         CommandResult result = AsUser([.. Runsc, "do", "--root", $"{_top}/root", "/bin/sh", "-c", "id -u; echo x >/made; cat /made; exit 6"]);
@@ -67,7 +67,7 @@ public sealed class RootlessTests : IDisposable
         Assert.False(File.Exists($"{_top}/root/made"));
     }
 
-    [SandboxFact]
+    [RootlessFact]
     public void Run_OrdinaryUser_RunsTheBundleAndLeavesNothing()
     {
         CommandResult spec = AsUser([.. Runsc, "spec", "--bundle", $"{_top}/home", "--", "/bin/sh", "-c", "id -u; exit 4"]);
@@ -87,4 +87,16 @@ public sealed class RootlessTests : IDisposable
         Assert.Equal(128, result.Status);
         Assert.Contains("--rootless", result.Error, StringComparison.Ordinal);
     }
+}
+
+/// <summary>A test that needs a user namespace of an ordinary user's own.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class RootlessFactAttribute : FactAttribute
+{
+    private static readonly string? s_missing = TestEnvironment.SandboxMissing
+        ?? (CommandRunner.Run("/usr/bin/setpriv", ["--reuid=54321", "--regid=54321", "--clear-groups", "/usr/bin/unshare", "--user", "/bin/true"]).Status == 0
+            ? null
+            : "ordinary users may not make user namespaces here (a setting of the kernel, or a chroot)");
+
+    public RootlessFactAttribute() => Skip = s_missing;
 }
