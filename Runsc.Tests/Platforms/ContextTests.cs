@@ -1,6 +1,7 @@
 using System;
 using System.Buffers.Binary;
 using System.Linq;
+using System.Numerics;
 using System.Runtime.Intrinsics.X86;
 using System.Threading;
 using Runsc.Platform;
@@ -92,7 +93,7 @@ public abstract class ContextTests : PlatformTests
         [
             area => BinaryPrimitives.WriteUInt32LittleEndian(area.AsSpan(24), 0xffff_1f80),
             area => BinaryPrimitives.WriteUInt64LittleEndian(area.AsSpan(HeaderOffset), ulong.MaxValue),
-            area => BinaryPrimitives.WriteUInt64LittleEndian(area.AsSpan(HeaderOffset), 1UL << 9),
+            area => BinaryPrimitives.WriteUInt64LittleEndian(area.AsSpan(HeaderOffset), 1UL << BitOperations.TrailingZeroCount(~machine.Platform.XFeatureMask)),
             area => area[HeaderOffset + 8] = 1,
             area => area[HeaderOffset + 63] = 1,
         ];

@@ -9,8 +9,11 @@ namespace Runsc.Platform.Kvm;
 /// </summary>
 internal sealed unsafe class CpuFeatures
 {
-    /// <summary>x87, SSE, AVX and the three AVX-512 components.</summary>
-    private const ulong SupportedComponents = 0xe7;
+    /// <summary>
+    /// x87, SSE, AVX, the three AVX-512 components, and PKRU. Applications get no protection keys, but a guest whose XCR0 is the host's spares KVM
+    /// two writes of it at every entry, and where ring 3 runs natively XGETBV shows the host's in any case.
+    /// </summary>
+    private const ulong SupportedComponents = 0x2e7;
     private const ulong LegacyComponents = 0x3;
     private const ulong AvxComponent = 0x4;
     private const ulong Avx512Components = 0xe0;

@@ -124,11 +124,11 @@ internal sealed unsafe class KvmProbe
         _vcpu.XStateIsInitial = false;
         space.EnterGuest();
         long result;
-        do
+        while ((result = _vcpu.Enter(frame, space)) is -KvmCalls.EINTR or -KvmCalls.EAGAIN)
         {
-            result = _vcpu.Enter(frame, space);
+            // A kick that was meant for another machine's context may still be pending on this thread.
+            _vcpu.AcknowledgeKick();
         }
-        while (result is -KvmCalls.EINTR or -KvmCalls.EAGAIN);
 
         space.LeaveGuest();
         KvmRun* run = _vcpu.RunPage;
