@@ -94,6 +94,18 @@ internal sealed partial class SentryKernel
         return null;
     }
 
+    /// <summary>Lock held: TaskLock. All tasks of the sandbox in no order.</summary>
+    internal IEnumerable<Task> AllTasksLocked()
+    {
+        foreach (PidSpace space in _spaces.Values)
+        {
+            foreach (Task task in space.Tasks)
+            {
+                yield return task;
+            }
+        }
+    }
+
     private IEnumerable<Task> TasksOfLocked(string container) => _spaces.TryGetValue(container, out PidSpace? space) ? space.Tasks : [];
 
     /// <summary>Lock held: TaskLock. All tasks of the sandbox in order of their ids.</summary>

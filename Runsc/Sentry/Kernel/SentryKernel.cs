@@ -24,6 +24,7 @@ internal sealed partial class SentryKernel
         Clock = clock ?? new HostClock();
         Timers = new TimerQueue(Clock);
         BootTime = Clock.Monotonic;
+        Ticker = new RseqTicker(this);
     }
 
     /// <summary>uname -r: programs test for features by it.</summary>
@@ -63,6 +64,8 @@ internal sealed partial class SentryKernel
     public IClock Clock { get; }
 
     public TimerQueue Timers { get; }
+
+    internal RseqTicker Ticker { get; }
 
     public required VirtualFileSystem Vfs { get; init; }
 

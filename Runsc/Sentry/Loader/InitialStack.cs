@@ -93,7 +93,7 @@ internal static class InitialStack
     {
         Task task = auxiliary.Task;
         ElfImage image = auxiliary.Image;
-        byte[] vector = new byte[24 * 16];
+        byte[] vector = new byte[26 * 16];
         int offset = 0;
         if (auxiliary.VdsoBase != 0)
         {
@@ -117,6 +117,8 @@ internal static class InitialStack
         Add(Elf.AT_SECURE, auxiliary.IsSecure ? 1u : 0u);
         Add(Elf.AT_RANDOM, random);
         Add(Elf.AT_HWCAP2, task.Kernel.Platform.HwCap2);
+        Add(Elf.AT_RSEQ_FEATURE_SIZE, Rseq.FeatureSize);
+        Add(Elf.AT_RSEQ_ALIGN, Rseq.Alignment);
         Add(Elf.AT_EXECFN, path);
         Add(Elf.AT_PLATFORM, platform);
 

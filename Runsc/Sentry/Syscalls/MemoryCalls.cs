@@ -30,7 +30,6 @@ internal static unsafe class MemoryCalls
         b.Add(SysNo.munlock, "munlock", &Munlock, "ptr,size");
         b.Add(SysNo.mlockall, "mlockall", &MlockAll, "hex");
         b.Add(SysNo.munlockall, "munlockall", &MunlockAll, "");
-        b.Add(SysNo.membarrier, "membarrier", &Membarrier, "int,hex,int");
         b.Add(SysNo.memfd_create, "memfd_create", &MemfdCreate, "str,hex");
         b.Add(SysNo.process_vm_readv, "process_vm_readv", &ProcessRead, "pid,ptr,int,ptr,int,hex");
         b.Add(SysNo.process_vm_writev, "process_vm_writev", &ProcessWrite, "pid,ptr,int,ptr,int,hex");
@@ -278,37 +277,6 @@ internal static unsafe class MemoryCalls
         return 0;
     }
 
-    private static long Membarrier(Task task, in SyscallArguments a)
-    {
-        const int supported = Misc.MEMBARRIER_CMD_GLOBAL | Misc.MEMBARRIER_CMD_GLOBAL_EXPEDITED | Misc.MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED
-            | Misc.MEMBARRIER_CMD_PRIVATE_EXPEDITED | Misc.MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
-        if (a.UInt1 != 0)
-        {
-            return -(long)Errno.EINVAL;
-        }
-
-        switch (a.Int0)
-        {
-            case Misc.MEMBARRIER_CMD_QUERY:
-                return supported;
-            case Misc.MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
-                return 0;
-            case Misc.MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
-                task.ThreadGroup.UsesMembarrier = true;
-                return 0;
-            case Misc.MEMBARRIER_CMD_PRIVATE_EXPEDITED when !task.ThreadGroup.UsesMembarrier:
-                return -(long)Errno.EPERM;
-            case Misc.MEMBARRIER_CMD_PRIVATE_EXPEDITED:
-            case Misc.MEMBARRIER_CMD_GLOBAL:
-            case Misc.MEMBARRIER_CMD_GLOBAL_EXPEDITED:
-                // Every thread of the sandbox, and so every processor that runs the application, passes a barrier.
-                System.Threading.Interlocked.MemoryBarrierProcessWide();
-                return 0;
-            default:
-                return -(long)Errno.EINVAL;
-        }
-    }
-
     private static long MemfdCreate(Task task, in SyscallArguments a)
     {
         const uint MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_HUGETLB = 4, MFD_NOEXEC_SEAL = 8, MFD_EXEC = 16;
@@ -373,8 +341,7 @@ internal static unsafe class MemoryCalls
         MemoryManager memory = other.Memory;
         try
         {
-            if (other.ThreadGroup != task.ThreadGroup && !task.Credentials.HasCapability(Capability.CAP_SYS_PTRACE)
-                && (other.Credentials.RealUid != task.Credentials.RealUid || other.ThreadGroup.Dumpable != 1))
+            if (!TraceAccess.IsAllowed(task.Credentials, task.ThreadGroup, other, realIds: true))
             {
                 return -(long)Errno.EPERM;
             }

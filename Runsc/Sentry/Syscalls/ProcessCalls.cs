@@ -560,8 +560,7 @@ internal static unsafe class ProcessCalls
             return -(long)Errno.ESRCH;
         }
 
-        if (other.ThreadGroup != task.ThreadGroup && !task.Credentials.HasCapability(Capability.CAP_SYS_PTRACE)
-            && (other.Credentials.RealUid != task.Credentials.FsUid || target.Dumpable != 1))
+        if (!TraceAccess.IsAllowed(task.Credentials, task.ThreadGroup, other, realIds: true))
         {
             return -(long)Errno.EPERM;
         }

@@ -30,6 +30,7 @@ internal static unsafe class SchedulingCalls
         b.Add(SysNo.ioprio_get, "ioprio_get", &GetIoPriority, "int,int");
         b.Add(SysNo.ioprio_set, "ioprio_set", &SetIoPriority, "int,int,hex");
         b.Add(SysNo.getcpu, "getcpu", &GetCpu, "ptr,ptr,ptr");
+        b.Add(SysNo.rseq, "rseq", &RestartableSequence, "ptr,uint,hex,hex");
     }
 
     private static Task? Find(Task task, int id)
@@ -411,5 +412,15 @@ internal static unsafe class SchedulingCalls
         }
 
         return a.A1 != 0 && task.Memory.CopyOut(a.A1, 0) != Errno.None ? -(long)Errno.EFAULT : 0;
+    }
+
+    private static long RestartableSequence(Task task, in SyscallArguments a)
+    {
+        if (a.Int2 == Rseq.RSEQ_FLAG_UNREGISTER)
+        {
+            return -(long)task.UnregisterRseq(a.A0, a.UInt1, a.UInt3);
+        }
+
+        return a.Int2 != 0 ? -(long)Errno.EINVAL : -(long)task.RegisterRseq(a.A0, a.UInt1, a.UInt3);
     }
 }

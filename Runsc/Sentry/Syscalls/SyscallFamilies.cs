@@ -24,6 +24,7 @@ internal static class SyscallFamilies
         ProcessCalls.Register(b);
         ProcessIdCalls.Register(b);
         PrctlCalls.Register(b);
+        PtraceCalls.Register(b);
         SeccompCalls.Register(b);
         SharedMemoryCalls.Register(b);
         SemaphoreCalls.Register(b);
@@ -34,6 +35,7 @@ internal static class SyscallFamilies
         CredentialCalls.Register(b);
         CapabilityCalls.Register(b);
         SchedulingCalls.Register(b);
+        MembarrierCalls.Register(b);
         ClockCalls.Register(b);
         TimerCalls.Register(b);
         LimitCalls.Register(b);

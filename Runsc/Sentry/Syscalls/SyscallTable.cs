@@ -43,14 +43,14 @@ internal sealed unsafe class SyscallTable
     public long Dispatch(Task task)
     {
         ref TrapFrame frame = ref task.Context.Frame;
-
-        // Linux looks at the low 32 bits.
-        SyscallArguments arguments = new(unchecked((int)frame.OrigRax), frame.Rdi, frame.Rsi, frame.Rdx, frame.R10, frame.R8, frame.R9);
-        int number = arguments.Number;
         if (task.Seccomp is SeccompFilters filters && !task.PassesSeccomp(filters, out long refused))
         {
             return refused;
         }
+
+        // Linux looks at the low 32 bits. A filter's tracer may have changed the registers.
+        SyscallArguments arguments = new(unchecked((int)frame.OrigRax), frame.Rdi, frame.Rsi, frame.Rdx, frame.R10, frame.R8, frame.R9);
+        int number = arguments.Number;
 
         if ((uint)number >= Size || _handlers[number] == null)
         {

@@ -31,6 +31,7 @@ internal sealed class TaskDirectory : PseudoDirectory
         ("limits", Stat.S_IFREG, false, Text(0x124, TaskFiles.Limits)),
         ("loginuid", Stat.S_IFREG, false, Text(0x1a4, (_, _, text) => Say(text, "4294967295"))),
         ("maps", Stat.S_IFREG, false, Text(0x124, TaskFiles.Maps)),
+        ("mem", Stat.S_IFREG, false, (super, task, number) => new TaskMemoryFile(super, task, number)),
         ("mountinfo", Stat.S_IFREG, false, Text(0x124, MountFiles.MountInfo)),
         ("mounts", Stat.S_IFREG, false, Text(0x124, MountFiles.Mounts)),
         ("net", Stat.S_IFDIR, false, (super, task, number) => new NetDirectory(super, task, number)),

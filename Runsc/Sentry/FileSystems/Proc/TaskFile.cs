@@ -33,15 +33,8 @@ internal sealed class TaskFile : PseudoFile
     /// <summary>May the caller look into the task's memory and descriptors (ptrace(2), "Ptrace access mode checking")? EACCES.</summary>
     public static Errno CheckAccess(ICaller caller, Task task)
     {
-        if (caller is Task self && self.ThreadGroup == task.ThreadGroup)
-        {
-            return Errno.None;
-        }
-
-        Auth.Credentials own = caller.Credentials, other = task.Credentials;
-        bool same = own.FsUid == other.RealUid && own.FsUid == other.EffectiveUid && own.FsUid == other.SavedUid
-            && own.FsGid == other.RealGid && own.FsGid == other.EffectiveGid && own.FsGid == other.SavedGid;
-        return (same && task.ThreadGroup.Dumpable == 1) || own.HasCapability(Capability.CAP_SYS_PTRACE) ? Errno.None : Errno.EACCES;
+        ThreadGroup? group = (caller as Task)?.ThreadGroup;
+        return TraceAccess.IsAllowed(caller.Credentials, group, task, realIds: false) ? Errno.None : Errno.EACCES;
     }
 }
 

@@ -24,7 +24,7 @@ internal static class TaskFiles
         ("Max realtime timeout", "us"),
     ];
 
-    private static char StateOf(Task task) => task.HasExited ? 'Z' : task.IsStopped ? 'T' : task.IsSleeping ? 'S' : 'R';
+    private static char StateOf(Task task) => task.HasExited ? 'Z' : task.IsTraceStopped ? 't' : task.IsStopped ? 'T' : task.IsSleeping ? 'S' : 'R';
 
     /// <summary>The task's address space with a user for the reader; null when it has none any more.</summary>
     private static MemoryManager? Take(Task task)
@@ -100,10 +100,11 @@ internal static class TaskFiles
     {
         ThreadGroup group = task.ThreadGroup;
         Credentials c = task.Credentials;
-        int parent, threads;
+        int parent, threads, tracer;
         ulong ignored = 0, caught = 0;
         lock (task.Kernel.TaskLock)
         {
+            tracer = task.Tracer?.ThreadId ?? 0;
             parent = group.Parent?.Id ?? 0;
             threads = group.LiveCountLocked();
             CollectHandlersLocked(group, ref ignored, ref caught);
@@ -111,10 +112,10 @@ internal static class TaskFiles
 
         (ulong own, ulong shared) = task.PendingSignals;
         char state = StateOf(task);
-        string stateName = state switch { 'Z' => "zombie", 'T' => "stopped", 'S' => "sleeping", _ => "running" };
+        string stateName = state switch { 'Z' => "zombie", 't' => "tracing stop", 'T' => "stopped", 'S' => "sleeping", _ => "running" };
         text.Append(
             CultureInfo.InvariantCulture,
-            $"Name:\t{task.Name}\nUmask:\t{Convert.ToString(task.HasExited ? 0x12 : task.Fs.Umask, 8).PadLeft(4, '0')}\nState:\t{state} ({stateName})\nTgid:\t{group.Id}\nNgid:\t0\nPid:\t{task.ThreadId}\nPPid:\t{parent}\nTracerPid:\t0\n"
+            $"Name:\t{task.Name}\nUmask:\t{Convert.ToString(task.HasExited ? 0x12 : task.Fs.Umask, 8).PadLeft(4, '0')}\nState:\t{state} ({stateName})\nTgid:\t{group.Id}\nNgid:\t0\nPid:\t{task.ThreadId}\nPPid:\t{parent}\nTracerPid:\t{tracer}\n"
             + $"Uid:\t{c.RealUid}\t{c.EffectiveUid}\t{c.SavedUid}\t{c.FsUid}\nGid:\t{c.RealGid}\t{c.EffectiveGid}\t{c.SavedGid}\t{c.FsGid}\nFDSize:\t{task.Files.Capacity}\nGroups:\t");
         foreach (uint gid in c.Groups)
         {

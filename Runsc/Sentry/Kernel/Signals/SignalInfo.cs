@@ -34,6 +34,7 @@ internal struct SignalInfo
     public const int CLD_EXITED = 1;
     public const int CLD_KILLED = 2;
     public const int CLD_DUMPED = 3;
+    public const int CLD_TRAPPED = 4;
     public const int CLD_STOPPED = 5;
     public const int CLD_CONTINUED = 6;
 

@@ -175,5 +175,17 @@ internal sealed class SignalQueue
         }
     }
 
+    /// <summary>At most <paramref name="count"/> queued signals from a position on, for PTRACE_PEEKSIGINFO.</summary>
+    public List<SignalInfo> Copy(ulong from, int count)
+    {
+        List<SignalInfo> copy = [];
+        for (int i = (int)ulong.Min(from, int.MaxValue); i < _queue.Count && copy.Count < count; i++)
+        {
+            copy.Add(_queue[i]);
+        }
+
+        return copy;
+    }
+
     public static ulong Bit(int signal) => 1UL << (signal - 1);
 }

@@ -59,6 +59,16 @@ internal static class ExecCredentials
 
         // With no_new_privs a program has no more than its caller.
         permitted &= old.NoNewPrivileges ? old.Permitted : ulong.MaxValue;
+
+        // A tracer does not get more through his tracee than he could have himself.
+        if (task.TracerLimitsRights && (uid != old.EffectiveUid || gid != old.EffectiveGid || (permitted & ~old.Permitted) != 0))
+        {
+            bool keepsIds = !old.HasCapability(Capability.CAP_SETUID);
+            uid = keepsIds ? old.RealUid : uid;
+            gid = keepsIds ? old.RealGid : gid;
+            permitted &= old.Permitted;
+        }
+
         bool changesId = uid != old.RealUid || gid != old.RealGid;
         ulong ambient = changesId || capabilities.Exist ? 0 : old.Ambient;
         isSecure = changesId || (old.RealUid != 0 && (effective || (permitted & ~ambient) != 0));

@@ -66,6 +66,7 @@ internal sealed unsafe partial class Task
     {
         Errno result = Errno.None;
         VoluntarySwitches++;
+        YieldProcessor();
         _isSleeping = true;
 
         // Wake sets the word before it looks for sleepers, so a wake-up between the caller's look at its condition and here is seen.

@@ -52,13 +52,18 @@ internal sealed partial class Task
             error = pidFdNumber < 0 ? (Errno)(-pidFdNumber) : Errno.None;
         }
 
-        int id = 0;
+        int id = 0, traceEvent = 0;
         if (error == Errno.None)
         {
             lock (Kernel.TaskLock)
             {
                 error = AttachChildLocked(child, arguments);
                 id = child.ThreadId;
+                if (error == Errno.None && _tracer is not null)
+                {
+                    traceEvent = TraceChildLocked(child, arguments);
+                }
+
             }
         }
 
@@ -89,8 +94,18 @@ internal sealed partial class Task
         }
 
         child.Start();
+        if (traceEvent != 0)
+        {
+            ReportEvent(traceEvent, (ulong)id);
+        }
+
         while (_vforkChild is not null && BlockKillable(Deadline.Infinite) == Errno.None)
         {
+        }
+
+        if (arguments.Has(Sched.CLONE_VFORK))
+        {
+            ReportEvent(Misc.PTRACE_EVENT_VFORK_DONE, (ulong)id);
         }
 
         return id;
@@ -190,7 +205,6 @@ internal sealed partial class Task
             Network = arguments.Has(Sched.CLONE_NEWNET) ? Network.CreateEmpty() : Network,
             TimerSlack = TimerSlack,
             Personality = Personality,
-            Affinity = Affinity,
             IoPriority = IoPriority,
             Nice = ResetOnFork && Nice < 0 ? 0 : Nice,
             SchedulingPolicy = ResetOnFork && SchedulingPolicy is Sched.SCHED_FIFO or Sched.SCHED_RR ? Sched.SCHED_OTHER : SchedulingPolicy,
@@ -201,6 +215,7 @@ internal sealed partial class Task
             _seccomp = _seccomp,
         };
         ShareIpcWith(child, arguments);
+        ShareRseqWith(child, arguments.Has(Sched.CLONE_VM));
 
         // A thread starts without a signal stack; a process, vfork's child too, has the parent's.
         if (!arguments.Has(Sched.CLONE_VM) || arguments.Has(Sched.CLONE_VFORK))
@@ -296,6 +311,22 @@ internal sealed partial class Task
         }
 
         return Errno.None;
+    }
+
+    /// <summary>Lock held: task lock. Attaches a child to the tracer if that wants it, and says which event it is told of, or 0.</summary>
+    private int TraceChildLocked(Task child, in CloneArguments arguments)
+    {
+        int what = arguments.Has(Sched.CLONE_UNTRACED) ? 0
+            : arguments.Has(Sched.CLONE_VFORK) ? Misc.PTRACE_EVENT_VFORK
+            : arguments.ExitSignal != Signal.SIGCHLD ? Misc.PTRACE_EVENT_CLONE
+            : Misc.PTRACE_EVENT_FORK;
+        what = what != 0 && TracesLocked(what) ? what : 0;
+        if (what != 0 || arguments.Has(Sched.CLONE_PTRACE))
+        {
+            AttachTracedChildLocked(child);
+        }
+
+        return what;
     }
 
     private bool ExceedsProcessLimitLocked()

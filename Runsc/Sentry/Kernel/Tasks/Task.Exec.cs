@@ -32,13 +32,18 @@ internal sealed partial class Task
             return error;
         }
 
+        int oldId = _idBeforeExec;
         Become(program!);
+        Context.Frame.OrigRax = SysNo.execve;
+        ReportEvent(Misc.PTRACE_EVENT_EXEC, (ulong)oldId);
         return Errno.None;
     }
 
     /// <summary>Puts a program that was loaded before the task began into it: the first process of a container, exec into one.</summary>
     public void Become(LoadedProgram program)
     {
+        DropRseq();
+        _processors = null;
         ReleaseMemory();
         MemoryManager old = _memory;
         lock (Kernel.TaskLock)
@@ -123,6 +128,7 @@ internal sealed partial class Task
 
                 if (ThreadGroup.LiveCountLocked() == 1)
                 {
+                    _idBeforeExec = ThreadId;
                     TakeLeadershipLocked();
                     ThreadGroup.ExecutingTask = null;
                     return Errno.None;
@@ -133,6 +139,9 @@ internal sealed partial class Task
         }
     }
 
+    // The id that the thread had before execve made it the leader, for PTRACE_EVENT_EXEC. Own thread.
+    private int _idBeforeExec;
+
     private void TakeLeadershipLocked()
     {
         Task leader = ThreadGroup.Leader;
@@ -142,6 +151,7 @@ internal sealed partial class Task
         }
 
         ThreadGroup.Tasks.Remove(leader);
+        leader.UnlinkTracerLocked();
         Kernel.RemoveTaskLocked(leader);
         Kernel.RenameTaskLocked(this, ThreadGroup.Id);
         ThreadGroup.Leader = this;

@@ -36,6 +36,7 @@ internal sealed partial class Task
 
     private void Exit()
     {
+        DropRseq();
         ReleaseMemory();
         ReleaseVforkParent();
         bool last;
@@ -65,8 +66,9 @@ internal sealed partial class Task
     {
         HasExited = true;
         IsCounted = true;
-        wasToStop = _stopPending;
+        wasToStop = _countsForStop;
         _stopPending = false;
+        _countsForStop = false;
         _isStopped = false;
         return _exitStatus;
     }

@@ -56,6 +56,7 @@ internal sealed partial class Task
             }
 
             Run();
+            ReportEvent(Misc.PTRACE_EVENT_EXIT, (ulong)TraceExitStatusLocked);
             Exit();
         }
         catch (Exception error)
@@ -71,9 +72,13 @@ internal sealed partial class Task
 
     private void Run()
     {
-        long start = Kernel.Clock.Monotonic;
         while (true)
         {
+            if (_rseqAddress != 0)
+            {
+                EnterProcessor();
+            }
+
             _inApplication = true;
 
             // Pairs with the barrier in Interrupt: either it sees that the task is in the application, or we see the interrupt.
@@ -81,6 +86,7 @@ internal sealed partial class Task
             if (HasInterrupt || Kernel.IsPaused)
             {
                 _inApplication = false;
+                LeaveProcessor();
                 Kernel.WaitWhilePaused(this);
                 if (HasInterrupt && !HandleInterrupts())
                 {
@@ -90,9 +96,21 @@ internal sealed partial class Task
                 continue;
             }
 
+            if (_rseqAddress != 0)
+            {
+                Kernel.Ticker.Started();
+            }
+
+            bool takesTrapFlag = (_traceMode & TraceMode.Step) != 0 && SetTrapFlag();
             long entered = Kernel.Clock.Monotonic;
             Context.Switch(Memory.AddressSpace, out TrapInfo trap);
             _inApplication = false;
+            if (takesTrapFlag)
+            {
+                Context.Frame.Rflags &= ~TrapFlag;
+            }
+
+            LeaveProcessor();
             ApplicationTime += Kernel.Clock.Monotonic - entered;
             switch (trap.Kind)
             {
@@ -111,6 +129,7 @@ internal sealed partial class Task
                     break;
                 case TrapKind.Interrupted:
                     InvoluntarySwitches++;
+                    _rseqWork = true;
                     break;
                 default:
                     Invariant.Fail("unknown kind of trap");
@@ -125,7 +144,8 @@ internal sealed partial class Task
         ref TrapFrame frame = ref Context.Frame;
         CurrentSystemCall = unchecked((int)frame.OrigRax);
         _skipResult = false;
-        long result = Kernel.SystemCall(this);
+        bool isMade = _traceMode == TraceMode.None || ReportEntry(ref frame);
+        long result = isMade ? Kernel.SystemCall(this) : unchecked((long)frame.Rax);
         CurrentSystemCall = -1;
         if (_ending)
         {
@@ -134,11 +154,22 @@ internal sealed partial class Task
 
         if (_skipResult)
         {
+            if (_traceMode != TraceMode.None)
+            {
+                ReportExit();
+            }
+
             frame.OrigRax = NoSystemCall;
             return true;
         }
 
         frame.Rax = unchecked((ulong)result);
+        if (_traceMode != TraceMode.None)
+        {
+            ReportExit();
+            result = unchecked((long)frame.Rax);
+        }
+
         bool restarts = result is <= -(long)Errno.ERESTARTSYS and >= -(long)Errno.ERESTART_RESTARTBLOCK;
         if (restarts || _hasSavedMask)
         {

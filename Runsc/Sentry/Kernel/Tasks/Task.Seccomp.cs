@@ -93,7 +93,9 @@ internal sealed unsafe partial class Task
     }
 
     /// <summary>Asks the filters about the call that the registers hold. False: it is not made, and <paramref name="result"/> is what it returns.</summary>
-    public bool PassesSeccomp(SeccompFilters filters, out long result)
+    public bool PassesSeccomp(SeccompFilters filters, out long result) => PassesSeccomp(filters, out result, isSecondLook: false);
+
+    private bool PassesSeccomp(SeccompFilters filters, out long result, bool isSecondLook)
     {
         ref TrapFrame frame = ref Context.Frame;
         int number = unchecked((int)frame.OrigRax);
@@ -134,6 +136,11 @@ internal sealed unsafe partial class Task
                     Value = ((ulong)SeccompProgram.AuditArchX64 << 32) | (uint)number,
                 });
                 return false;
+            case Misc.SECCOMP_RET_TRACE when isSecondLook:
+                return true;
+            case Misc.SECCOMP_RET_TRACE when ReportSeccomp(ref frame, value):
+                result = unchecked((long)frame.Rax);
+                return !_mustEnd && unchecked((int)frame.OrigRax) != -1 && PassesSeccomp(filters, out result, isSecondLook: true);
             case Misc.SECCOMP_RET_TRACE:
             case Misc.SECCOMP_RET_USER_NOTIF:
                 // Nobody listens.

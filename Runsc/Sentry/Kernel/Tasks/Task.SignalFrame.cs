@@ -36,7 +36,7 @@ internal sealed partial class Task
     private bool EnterHandler(in SignalInfo info, in SignalAction action)
     {
         ref TrapFrame frame = ref Context.Frame;
-        bool written = action.Has(SignalAction.SA_RESTORER) && WriteFrame(info, action, out ulong address) && BeginHandler(info, action, address);
+        bool written = action.Has(SignalAction.SA_RESTORER) && (_rseqAddress == 0 || AbortCriticalSection()) && WriteFrame(info, action, out ulong address) && BeginHandler(info, action, address);
         if (!written)
         {
             return false;

@@ -113,7 +113,7 @@ internal sealed partial class Task
 
     /// <summary>Lock held: task lock. Own thread. Works out whether there is anything to handle.</summary>
     private void UpdateInterruptLocked() =>
-        _interrupt = _mustEnd || _stopPending || ((Pending.Pending | ThreadGroup.SharedPending.Pending) & ~_signalMask) != 0;
+        _interrupt = _mustEnd || _stopPending || _trapStop || _trapNotify || ((Pending.Pending | ThreadGroup.SharedPending.Pending) & ~_signalMask) != 0;
 
     /// <summary>Lock held: task lock. Makes the task look at its signals: out of the application, out of a blocking call.</summary>
     internal void InterruptLocked()
@@ -139,19 +139,31 @@ internal sealed partial class Task
         _mustEnd = true;
         _stopPending = false;
         _isStopped = false;
+        ResumeTraceLocked(0);
         InterruptLocked();
     }
 
-    /// <summary>Lock held: task lock. The task is to stop with its process.</summary>
-    internal bool RequestStopLocked()
+    /// <summary>Lock held: task lock. The task is to stop with its process, which waits for it. False: it will not, or has stopped before.</summary>
+    internal bool RequestStopLocked(int signal)
     {
-        if (_mustEnd || HasExited)
+        if (_mustEnd || HasExited || _isStopped)
         {
             return false;
         }
 
         _stopPending = true;
-        InterruptLocked();
+        _countsForStop = true;
+        _jobStopSignal = signal;
+        if (_isSeized && _tracer is not null)
+        {
+            _trapNotify = true;
+            RequestTrapLocked();
+        }
+        else if (!_isTraceStopped)
+        {
+            InterruptLocked();
+        }
+
         return true;
     }
 
@@ -159,16 +171,23 @@ internal sealed partial class Task
     internal void ContinueLocked()
     {
         _stopPending = false;
+        _countsForStop = false;
         if (_isStopped)
         {
             _isStopped = false;
             Wake();
         }
+
+        if (_isSeized && _tracer is not null)
+        {
+            _trapNotify = true;
+            RequestTrapLocked();
+        }
     }
 
     /// <summary>Lock held: task lock. May this task be woken for a signal sent to the process?</summary>
     internal bool WantsLocked(int signal) =>
-        !HasExited && !_mustEnd && (_signalMask & SignalQueue.Bit(signal)) == 0 && (signal == Signal.SIGKILL || !_isStopped);
+        !HasExited && !_mustEnd && (_signalMask & SignalQueue.Bit(signal)) == 0 && (signal == Signal.SIGKILL || (!_isStopped && !_isTraceStopped));
 
     /// <summary>Lock held: task lock. Is the signal blocked, now or once sigtimedwait is over? Then it is kept even if it would be ignored.</summary>
     internal bool BlocksLocked(int signal) => ((_signalMask | _realMask) & SignalQueue.Bit(signal)) != 0;
@@ -204,7 +223,7 @@ internal sealed partial class Task
                 }
             }
 
-            if (action.Handler == SignalAction.SIG_DFL)
+            if (action.Handler == SignalAction.SIG_DFL && _tracer is null)
             {
                 ThreadGroup.IsProtected = false;
             }
@@ -227,6 +246,22 @@ internal sealed partial class Task
         ForceSignal(SignalInfo.Kernel(Signal.SIGSEGV));
     }
 
+    /// <summary>What a task has to do before it goes back to the application.</summary>
+    private enum Step
+    {
+        Nothing,
+        End,
+
+        /// <summary>It has been stopped with its process and must sleep.</summary>
+        Stop,
+
+        /// <summary>It is to stop for its tracer.</summary>
+        Trap,
+
+        /// <summary>A signal is to be delivered.</summary>
+        Deliver,
+    }
+
     /// <summary>
     /// What happens before the application goes on: end, stop, signals; then what is left of an interrupted system call. False when the task is to end.
     /// The counterpart of Linux's arch_do_signal_or_restart.
@@ -236,31 +271,61 @@ internal sealed partial class Task
         while (true)
         {
             SignalInfo info;
-            SignalAction action;
+            SignalAction action = default;
+            Step step;
+            bool isReported;
             lock (Kernel.TaskLock)
             {
-                if (!TakeSignalLocked(out info, out action, out bool stop))
+                step = NextStepLocked(out info);
+
+                // Without a tracer nothing may come between the signal and what it does: SIGCONT would be too early for a stop.
+                isReported = step == Step.Deliver && _tracer is not null;
+                if (step == Step.Deliver && !isReported)
                 {
+                    step = ActLocked(info, out action);
+                }
+            }
+
+            if (isReported)
+            {
+                if (!ReportSignal(ref info))
+                {
+                    continue;
+                }
+
+                lock (Kernel.TaskLock)
+                {
+                    step = ActLocked(info, out action);
+                }
+            }
+
+            switch (step)
+            {
+                case Step.End:
                     return false;
-                }
+                case Step.Stop:
+                    SleepWhileStopped();
+                    continue;
+                case Step.Trap:
+                    ReportTrap();
+                    continue;
+                case Step.Deliver:
+                    RestartBeforeHandler(action);
+                    if (!EnterHandler(info, action))
+                    {
+                        ForceSegmentationFault(info.Signal);
+                    }
+                    else if ((_traceMode & TraceMode.Step) != 0)
+                    {
+                        _ = NotifyTracer(Signal.SIGTRAP, 0);
+                    }
 
-                if (!stop && info.Signal == 0)
-                {
-                    break;
-                }
+                    continue;
+                case Step.Nothing when info.Signal != 0:
+                    continue;
             }
 
-            if (info.Signal == 0)
-            {
-                SleepWhileStopped();
-                continue;
-            }
-
-            RestartBeforeHandler(action);
-            if (!EnterHandler(info, action))
-            {
-                ForceSegmentationFault(info.Signal);
-            }
+            break;
         }
 
         RestartWithoutHandler();
@@ -268,81 +333,98 @@ internal sealed partial class Task
         return !_mustEnd;
     }
 
-    /// <summary>
-    /// Lock held: task lock. Finds the next signal with a handler and carries out default actions on the way. False: the task is to end.
-    /// <paramref name="stop"/>: the task has been stopped and must sleep. No signal and no stop: nothing is left.
-    /// </summary>
-    private bool TakeSignalLocked(out SignalInfo info, out SignalAction action, out bool stop)
+    /// <summary>Lock held: task lock. <see cref="Step.Deliver"/> with a signal that was pending; <see cref="Step.Nothing"/> when nothing is left.</summary>
+    private Step NextStepLocked(out SignalInfo info)
     {
         info = default;
-        action = default;
-        stop = false;
-        while (true)
+        if (_mustEnd)
         {
-            if (_mustEnd)
-            {
-                return false;
-            }
-
-            if (_stopPending)
-            {
-                _stopPending = false;
-                _isStopped = true;
-                stop = true;
-
-                // The signal that began the stop has been dealt with.
-                info = default;
-                ThreadGroup.TaskStoppedLocked();
-                return true;
-            }
-
-            if (!DequeueLocked(~_signalMask, out info))
-            {
-                UpdateInterruptLocked();
-                info = default;
-                return true;
-            }
-
-            int signal = info.Signal;
-            ref SignalAction current = ref ThreadGroup.Actions[signal];
-            if (current.Handler == SignalAction.SIG_IGN)
-            {
-                continue;
-            }
-
-            if (current.Handler != SignalAction.SIG_DFL)
-            {
-                action = current;
-                if (current.Has(Signal.SA_RESETHAND))
-                {
-                    current.Handler = SignalAction.SIG_DFL;
-                }
-
-                return true;
-            }
-
-            DefaultAction what = SignalActions.Default(signal);
-            if (what is DefaultAction.Ignore or DefaultAction.Continue
-                || (ThreadGroup.IsProtected && signal is not (Signal.SIGKILL or Signal.SIGSTOP)))
-            {
-                continue;
-            }
-
-            if (what == DefaultAction.Stop)
-            {
-                if (signal == Signal.SIGSTOP || !ThreadGroup.ProcessGroup.IsOrphanedLocked)
-                {
-                    ThreadGroup.StartStopLocked(signal);
-                }
-
-                continue;
-            }
-
-            Log.Debug($"process {ProcessId} ({Name}) is ended by signal {signal}, code {info.Code}, address {info.Address:x}, rip {Context.Frame.Rip:x}");
-            LogRegisters();
-            ThreadGroup.StartExitLocked(signal);
-            return false;
+            return Step.End;
         }
+
+        if (_stopPending)
+        {
+            _stopPending = false;
+            bool isTraced = _tracer is not null;
+            _trapStop |= isTraced;
+            _isStopped = !isTraced;
+            if (_countsForStop)
+            {
+                _countsForStop = false;
+                ThreadGroup.TaskStoppedLocked(this);
+            }
+
+            if (!isTraced)
+            {
+                return Step.Stop;
+            }
+        }
+
+        if (_trapStop || _trapNotify)
+        {
+            return Step.Trap;
+        }
+
+        if (DequeueLocked(~_signalMask, out info))
+        {
+            return Step.Deliver;
+        }
+
+        UpdateInterruptLocked();
+        info = default;
+        return Step.Nothing;
+    }
+
+    /// <summary>
+    /// Lock held: task lock. Carries out a signal's default action, or finds its handler: <see cref="Step.Deliver"/>. <see cref="Step.Nothing"/>: it is done with.
+    /// </summary>
+    private Step ActLocked(in SignalInfo info, out SignalAction action)
+    {
+        action = default;
+        if (_mustEnd)
+        {
+            return Step.End;
+        }
+
+        int signal = info.Signal;
+        ref SignalAction current = ref ThreadGroup.Actions[signal];
+        if (current.Handler == SignalAction.SIG_IGN)
+        {
+            return Step.Nothing;
+        }
+
+        if (current.Handler != SignalAction.SIG_DFL)
+        {
+            action = current;
+            if (current.Has(Signal.SA_RESETHAND))
+            {
+                current.Handler = SignalAction.SIG_DFL;
+            }
+
+            return Step.Deliver;
+        }
+
+        DefaultAction what = SignalActions.Default(signal);
+        if (what is DefaultAction.Ignore or DefaultAction.Continue
+            || (ThreadGroup.IsProtected && signal is not (Signal.SIGKILL or Signal.SIGSTOP)))
+        {
+            return Step.Nothing;
+        }
+
+        if (what == DefaultAction.Stop)
+        {
+            if (signal == Signal.SIGSTOP || !ThreadGroup.ProcessGroup.IsOrphanedLocked)
+            {
+                ThreadGroup.StartStopLocked(signal);
+            }
+
+            return Step.Nothing;
+        }
+
+        Log.Debug($"process {ProcessId} ({Name}) is ended by signal {signal}, code {info.Code}, address {info.Address:x}, rip {Context.Frame.Rip:x}");
+        LogRegisters();
+        ThreadGroup.StartExitLocked(signal);
+        return Step.End;
     }
 
     // What a debugger would want to see of a process that a signal ends.

@@ -107,12 +107,6 @@ internal sealed partial class Task : ICaller
     public bool ResetOnFork { get; set; }
     public int IoPriority { get; set; }
 
-    /// <summary>CPUs that it may run on, as sched_setaffinity(2) left them; bit per CPU.</summary>
-    public ulong Affinity { get; set; } = ulong.MaxValue;
-
-    /// <summary>What getcpu(2) tells. Tasks are not bound to processors of the host; the number is steady, and that is all it promises.</summary>
-    public int Cpu => (ThreadId - 1) % Kernel.Processors;
-
     /// <summary>Used by the futex table while the task waits.</summary>
     internal FutexWaiter FutexWaiter { get; }
 

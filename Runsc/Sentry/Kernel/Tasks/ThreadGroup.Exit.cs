@@ -15,7 +15,8 @@ internal sealed partial class ThreadGroup
         EndedUserTime += user;
         EndedSystemTime += system;
         int status = task.MarkExitedLocked(out bool wasToStop);
-        TaskWillNotStopLocked(wasToStop);
+        TaskWillNotStopLocked(task, wasToStop);
+        task.ReleaseTraceesLocked();
         if (SharedPending.Pending != 0 && !IsExiting)
         {
             RetargetLocked(task, SharedPending.Pending);
@@ -28,7 +29,10 @@ internal sealed partial class ThreadGroup
         else
         {
             Tasks.Remove(task);
-            Kernel.RemoveTaskLocked(task);
+            if (!KeepForTracerLocked(task))
+            {
+                Kernel.RemoveTaskLocked(task);
+            }
         }
 
         if (LiveCountLocked() > 0)
@@ -98,6 +102,15 @@ internal sealed partial class ThreadGroup
             Actions = Actions.Fork();
         }
 
+        if (!TellTracerOfEndLocked())
+        {
+            TellEndLocked();
+        }
+    }
+
+    /// <summary>The parent learns of the end; if it does not care, the process goes at once.</summary>
+    private void TellEndLocked()
+    {
         bool reapedAtOnce = Parent is null && !IsInit && !KeepAfterExit;
         if (Parent is ThreadGroup parent && ExitSignal != 0)
         {
@@ -165,7 +178,7 @@ internal sealed partial class ThreadGroup
             child.ExitSignal = Signal.SIGCHLD;
             if (heir is null)
             {
-                if (child.IsZombie)
+                if (child.IsZombie && !child._endIsUntold)
                 {
                     child.ReleaseLocked();
                 }
@@ -179,7 +192,7 @@ internal sealed partial class ThreadGroup
                 task.ParentExitedLocked(heir.Leader);
             }
 
-            if (child.IsZombie)
+            if (child.IsZombie && !child._endIsUntold)
             {
                 ref SignalAction action = ref heir.Actions[Signal.SIGCHLD];
                 if (action.Handler == SignalAction.SIG_IGN || action.Has(Signal.SA_NOCLDWAIT))

@@ -52,13 +52,23 @@ internal sealed partial class ThreadGroup
         }
 
         Task probe = target ?? Leader;
-        if (!probe.BlocksLocked(signal) && IsIgnoredLocked(signal, fromOutside))
+        bool isTraced = probe.Tracer is not null && signal != Signal.SIGKILL;
+        if (!probe.BlocksLocked(signal) && !isTraced && IsIgnoredLocked(signal, fromOutside))
         {
             return Errno.None;
         }
 
         if (IsExiting)
         {
+            if (signal == Signal.SIGKILL)
+            {
+                // A thread may tell its tracer of its end, which must not hold up the end.
+                foreach (Task task in Tasks)
+                {
+                    task.ResumeTraceLocked(0);
+                }
+            }
+
             return Errno.None;
         }
 
@@ -78,7 +88,7 @@ internal sealed partial class ThreadGroup
 
         ulong handler = Actions[signal].Handler;
         bool fatal = signal == Signal.SIGKILL
-            || (handler == SignalAction.SIG_DFL && SignalActions.Default(signal) == DefaultAction.Terminate && !IsProtected && !taker.AwaitsLocked(signal));
+            || (handler == SignalAction.SIG_DFL && !isTraced && SignalActions.Default(signal) == DefaultAction.Terminate && !IsProtected && !taker.AwaitsLocked(signal));
         if (fatal)
         {
             // Nothing can save the process: all threads are told at once, as in Linux's complete_signal.
@@ -229,41 +239,46 @@ internal sealed partial class ThreadGroup
             return;
         }
 
-        if (StopSignal != 0 || _tasksToStop > 0)
+        // A process that has stopped may have threads that their tracer lets run.
+        if (_tasksToStop > 0)
         {
             return;
         }
 
-        _stoppingSignal = signal;
+        _stoppingSignal = StopSignal != 0 ? StopSignal : signal;
         foreach (Task task in Tasks)
         {
-            if (task.RequestStopLocked())
+            if (task.RequestStopLocked(signal))
             {
                 _tasksToStop++;
             }
         }
     }
 
-    /// <summary>Lock held: task lock. One more thread has stopped; the last one tells the parent.</summary>
-    internal void TaskStoppedLocked()
+    /// <summary>Lock held: task lock. One more thread has stopped; the last one tells the parent, unless that traces it and hears of each thread.</summary>
+    internal void TaskStoppedLocked(Task task)
     {
-        if (_tasksToStop == 0 || --_tasksToStop > 0)
+        if (_tasksToStop == 0 || --_tasksToStop > 0 || StopSignal != 0)
         {
             return;
         }
 
+        bool parentKnows = task.Tracer is Task tracer && tracer.ThreadGroup == Parent;
         StopSignal = _stoppingSignal;
         StopReportable = true;
         ContinueReportable = false;
-        NotifyParentOfStopLocked(SignalInfo.CLD_STOPPED, StopSignal);
+        if (!parentKnows)
+        {
+            NotifyParentOfStopLocked(SignalInfo.CLD_STOPPED, StopSignal);
+        }
     }
 
     /// <summary>Lock held: task lock. A thread ends that was to stop.</summary>
-    internal void TaskWillNotStopLocked(bool wasPending)
+    internal void TaskWillNotStopLocked(Task task, bool wasPending)
     {
         if (wasPending)
         {
-            TaskStoppedLocked();
+            TaskStoppedLocked(task);
         }
     }
 

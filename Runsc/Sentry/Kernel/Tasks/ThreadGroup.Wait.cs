@@ -43,7 +43,7 @@ internal sealed partial class ThreadGroup
     {
         TaskWaiter waiter = caller.BeginWait(EventMask.Internal);
         ChildEvents.Register(waiter);
-        Errno error;
+        Errno error, interrupted = Errno.None;
         while (true)
         {
             lock (Kernel.TaskLock)
@@ -62,11 +62,14 @@ internal sealed partial class ThreadGroup
                 break;
             }
 
-            error = caller.Block(Deadline.Infinite);
-            if (error != Errno.None)
+            // A child's signal comes with its change: the change counts, and the signal afterwards.
+            if (interrupted != Errno.None)
             {
+                error = interrupted;
                 break;
             }
+
+            interrupted = caller.Block(Deadline.Infinite);
         }
 
         ChildEvents.Unregister(waiter);
@@ -92,9 +95,15 @@ internal sealed partial class ThreadGroup
                 continue;
             }
 
-            bool isClone = child.ExitSignal != Signal.SIGCHLD;
-            if ((options & (uint)Wait.__WALL) == 0 && isClone != ((options & Wait.__WCLONE) != 0))
+            bool isClone = child.ExitSignal != Signal.SIGCHLD, isTracee = TracesLocked(child);
+            if (!isTracee && (options & (uint)Wait.__WALL) == 0 && isClone != ((options & Wait.__WCLONE) != 0))
             {
+                continue;
+            }
+
+            if (child._endIsUntold)
+            {
+                found = true;
                 continue;
             }
 
@@ -117,7 +126,7 @@ internal sealed partial class ThreadGroup
 
             found = true;
             bool keep = (options & (uint)Wait.WNOWAIT) != 0;
-            if ((options & (uint)Wait.WUNTRACED) != 0 && child.StopReportable && child.StopSignal != 0)
+            if (!isTracee && (options & (uint)Wait.WUNTRACED) != 0 && child.StopReportable && child.StopSignal != 0)
             {
                 child.StopReportable = keep;
                 result = child.DescribeLocked(SignalInfo.CLD_STOPPED, (child.StopSignal << 8) | 0x7f, child.StopSignal);
@@ -132,15 +141,18 @@ internal sealed partial class ThreadGroup
             }
         }
 
-        return found ? Errno.EAGAIN : Errno.ECHILD;
+        Errno error = Tracees.Count == 0 ? Errno.ECHILD : FindChangedTraceeLocked(caller, which, id, options, out result);
+        return error == Errno.ECHILD && found ? Errno.EAGAIN : error;
     }
 
-    private WaitResult DescribeExitLocked()
+    private WaitResult DescribeExitLocked() => DescribeExitLocked(ExitStatus);
+
+    private WaitResult DescribeExitLocked(int status)
     {
-        int signal = ExitStatus & 0x7f;
+        int signal = status & 0x7f;
         return signal == 0
-            ? DescribeLocked(SignalInfo.CLD_EXITED, ExitStatus, (ExitStatus >> 8) & 0xff)
-            : DescribeLocked((ExitStatus & 0x80) != 0 ? SignalInfo.CLD_DUMPED : SignalInfo.CLD_KILLED, ExitStatus, signal);
+            ? DescribeLocked(SignalInfo.CLD_EXITED, status, (status >> 8) & 0xff)
+            : DescribeLocked((status & 0x80) != 0 ? SignalInfo.CLD_DUMPED : SignalInfo.CLD_KILLED, status, signal);
     }
 
     private WaitResult DescribeLocked(int code, int status, int value)
@@ -172,6 +184,7 @@ internal sealed partial class ThreadGroup
     internal void ReleaseLocked()
     {
         IsDead = true;
+        Leader.UnlinkTracerLocked();
         ProcessGroup.RemoveLocked(this);
         Kernel.RemoveTaskLocked(Leader);
         Tasks.Clear();

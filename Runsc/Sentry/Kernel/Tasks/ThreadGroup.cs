@@ -93,6 +93,9 @@ internal sealed partial class ThreadGroup(SentryKernel kernel)
     /// <summary>It has registered for membarrier(2)'s private expedited commands.</summary>
     public bool UsesMembarrier { get; set; }
 
+    /// <summary>It has registered for those that abort restartable sequences.</summary>
+    public bool UsesRseqMembarrier { get; set; }
+
     /// <summary>PR_SET_THP_DISABLE; kept and reported.</summary>
     public bool HugePagesDisabled { get; set; }
 
