@@ -49,9 +49,12 @@ choose_platform() {
     fi
 }
 
-# debian_root DIR PACKAGES: makes a Debian 12 root in DIR once; made elsewhere first, so that a broken run leaves nothing half done.
+# debian_root DIR PACKAGES: makes a Debian 12 root in DIR, anew when other packages are asked for than it has; made elsewhere first, so that a broken run leaves
+# nothing half done. Where it cannot be made, an older one does.
 debian_root() {
-    [ ! -d "$1" ] || return 0
+    if [ -d "$1" ]; then
+        [ "$(cat "$1.packages" 2>/dev/null)" != "$2" ] || return 0
+    fi
     need debootstrap=debootstrap
     [ "$(id -u)" = 0 ] || fail "debootstrap needs root"
     say "making a Debian 12 root in $1 (a minute or two)"
@@ -60,9 +63,12 @@ debian_root() {
     if ! debootstrap --variant=minbase ${2:+--include="$2"} bookworm "$making" >"$making.log" 2>&1; then
         tail -5 "$making.log" >&2
         rm -rf "$making"
+        [ ! -d "$1" ] || { say "debootstrap failed; its log is $making.log; going on with the root that was there"; return 0; }
         fail "debootstrap failed; its log is $making.log"
     fi
     chmod 755 "$making"
+    rm -rf "$1"
     mv "$making" "$1"
+    echo "$2" >"$1.packages"
     rm -f "$making.log"
 }

@@ -97,7 +97,7 @@ public sealed class DebianTests
         Assert.Matches(@"(?m)^\s+1\s+0 \S+\s+bash$", result.Output);
     }
 
-    private static void Compare(string[] command, string? script = null)
+    internal static void Compare(string[] command, string? script = null)
     {
         string root = TestEnvironment.DebianRoot!;
         string work = Path.Combine(root, "tmp/work");

@@ -31,9 +31,19 @@ public sealed class GuestProgramTests
 
     [SandboxTheory]
     [MemberData(nameof(Programs))]
-    public void Program_OnHostAndInSandbox_SaysTheSame(string name)
+    public void Program_OnHostAndInSandbox_SaysTheSame(string name) => Compare(name, TestEnvironment.Platform);
+
+    /// <summary>Where a platform's way of stopping and stepping the application matters.</summary>
+    [SandboxTheory]
+    [InlineData("rseq")]
+    [InlineData("ptrace_look")]
+    [InlineData("ptrace_stops")]
+    public void Program_OnHostAndOnSystrap_SaysTheSame(string name) => Compare(name, "systrap");
+
+    private static void Compare(string name, string platform)
     {
         using Sandbox sandbox = new();
+        sandbox.Flags[0] = $"--platform={platform}";
         string program = Path.Combine(sandbox.Root, "bin", name);
         Compile(name, program);
         string directory = Path.Combine(sandbox.Directory, "native");

@@ -9,6 +9,9 @@ internal static class Ptrace
     public const int PTRACE_EVENTMSG_SYSCALL_ENTRY = 1;
     public const int PTRACE_EVENTMSG_SYSCALL_EXIT = 2;
 
+    /// <summary>linux/audit.h: what ptrace_syscall_info calls the architecture.</summary>
+    public const uint AUDIT_ARCH_X86_64 = 0xc000003e;
+
     public const int NT_PRSTATUS = 1;
     public const int NT_PRFPREG = 2;
     public const int NT_X86_XSTATE = 0x202;
@@ -18,7 +21,7 @@ internal static class Ptrace
     public const int ARCH_GET_FS = 0x1003;
     public const int ARCH_GET_GS = 0x1004;
 
-    /// <summary>Bytes of struct user, through which PTRACE_PEEKUSER looks, and where its debug registers are.</summary>
+    /// <summary>Bytes of the kernel's struct user, through which PTRACE_PEEKUSER looks, and where its debug registers are.</summary>
     public const int UserSize = 928;
     public const int DebugRegistersOffset = 848;
     public const int DebugRegisterCount = 8;

@@ -2,7 +2,6 @@ using System;
 using System.Buffers;
 using System.Collections.Generic;
 using System.Runtime.InteropServices;
-using Runsc.Host.Seccomp;
 using Runsc.Linux;
 using Runsc.Platform;
 using Runsc.Sentry.Kernel.Signals;
@@ -274,7 +273,7 @@ internal static unsafe class PtraceCalls
         PtraceSyscallInfo info = new()
         {
             Op = Misc.PTRACE_SYSCALL_INFO_NONE,
-            Arch = SeccompProgram.AuditArchX64,
+            Arch = Ptrace.AUDIT_ARCH_X86_64,
             InstructionPointer = frame.Rip,
             StackPointer = frame.Rsp,
         };
