@@ -126,6 +126,38 @@ public sealed partial class NetworkTests(NetworkEngine engine) : IClassFixture<N
         engine.Do("network", "rm", network);
     }
 
+    /// <summary>--network container:X: the same addresses; each has its own exit status, and goes on without the other.</summary>
+    [NetworkFact]
+    public void NetworkOfAnotherContainer_IsShared()
+    {
+        string server = Serve(), client = Name();
+        Assert.Equal($"{server} serves\n", engine.Docker("run", "--rm", "--network", "container:" + server, "bb", "sh", "-c", Get("127.0.0.1", 80)).Output);
+        CommandResult status = engine.Docker("run", "--rm", "--network", "container:" + server, "bb", "sh", "-c", "exit 7");
+        Assert.True(status.Status == 7, status.ToString());
+        engine.Do("run", "-d", "--name", client, "--network", "container:" + server, "bb", "sh", "-c", "trap 'exit 6' TERM; while :; do sleep 0.1; done");
+        Assert.Contains($"inet {AddressOf(server)}/", engine.Do("exec", client, "ip", "addr", "show", "eth0"), StringComparison.Ordinal);
+        Assert.DoesNotContain("httpd", engine.Do("exec", client, "ps"), StringComparison.Ordinal);
+        string top = engine.Do("top", client);
+        Assert.Contains("trap", top, StringComparison.Ordinal);
+
+        engine.Do("kill", server);
+        Assert.Equal("137", engine.Do("wait", server));
+        engine.Do("rm", server);
+        Assert.Equal("still", engine.Do("exec", client, "echo", "still"));
+        engine.Do("stop", client);
+        Assert.Equal("6", engine.Do("wait", client));
+        engine.Do("rm", client);
+    }
+
+    [NetworkFact]
+    public void Restart_ServesAgain()
+    {
+        string server = Serve("-p", "127.0.0.1:18081:80");
+        engine.Do("restart", "-t", "1", server);
+        DockerEngine.Await(() => Fetch("127.0.0.1", 18081) == $"{server} serves\n", "the server does not serve after the restart");
+        engine.Do("rm", "-f", server);
+    }
+
     [NetworkFact]
     public void HostNetwork_UsesTheSocketsOfTheHost()
     {

@@ -227,17 +227,25 @@ public sealed class LifecycleTests
         Assert.Contains("cannot set kernel.shm_rmid_forced", Create(sandbox).Error, StringComparison.Ordinal);
     }
 
-    [SandboxFact]
-    public void Crash_OfTheSandbox_IsKilled()
+    /// <summary>Of the Sentry, or of the process that stands for the container on the host.</summary>
+    [SandboxTheory]
+    [InlineData("sandboxPid")]
+    [InlineData("pid")]
+    public void Crash_OfTheSandbox_IsKilled(string process)
     {
         using Sandbox sandbox = new();
         Process(sandbox, "sleep", "1000");
         Good(Create(sandbox));
         Good(sandbox.Runsc(["start", sandbox.Id]));
-        CommandRunner.Shell($"kill -9 {(int)JsonNode.Parse(sandbox.Runsc(["state", sandbox.Id]).Output)!["pid"]!}");
+        int sentry = (int)JsonNode.Parse(File.ReadAllText(Path.Combine(sandbox.State, sandbox.Id, "state.json")))!["sandboxPid"]!;
+        CommandRunner.Shell($"kill -9 {(int)JsonNode.Parse(File.ReadAllText(Path.Combine(sandbox.State, sandbox.Id, "state.json")))![process]!}");
         Await(sandbox, "stopped");
         Assert.Equal(137, (int)JsonNode.Parse(sandbox.Runsc(["wait", sandbox.Id]).Output)!["exitStatus"]!);
         Good(sandbox.Runsc(["delete", sandbox.Id]));
+
+
+        // Or it waits for its new parent to take note of its end.
+        Assert.True(!File.Exists($"/proc/{sentry}/stat") || File.ReadAllText($"/proc/{sentry}/stat").Contains(") Z ", StringComparison.Ordinal));
     }
 
     [SandboxFact]
@@ -286,6 +294,110 @@ public sealed class LifecycleTests
         {
             CommandRunner.Shell($"umount -l {volume}/sub 2>/dev/null; umount -l {volume}");
         }
+    }
+
+    /// <summary>Mapped ids of a mount: by the gofer, and by the host's kernel where the container has a user namespace.</summary>
+    [SandboxTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Mounts_WithMappedIds_ShowOtherOwners(bool hasUserNamespace)
+    {
+        using Sandbox sandbox = new();
+        string volume = Path.Combine(sandbox.Directory, "volume");
+        CommandRunner.Shell($"mkdir {volume} && chown 1000:1000 {volume} && echo x > {volume}/a && chown 1005:1006 {volume}/a && echo y > {volume}/b && chown 5000:5000 {volume}/b");
+
+        // 1000 and up on the disk are 7000 and up of the host; those are the container's 0 and up in its user namespace.
+        JsonArray map = new(new JsonObject { ["containerID"] = 1000, ["hostID"] = 7000, ["size"] = 100 });
+        sandbox.Config["mounts"]!.AsArray().Add(new JsonObject
+        {
+            ["destination"] = "/volume", ["type"] = "bind", ["source"] = volume, ["options"] = new JsonArray("bind", "idmap"), ["uidMappings"] = map, ["gidMappings"] = map.DeepClone(),
+        });
+        int first = 7000;
+        if (hasUserNamespace)
+        {
+            JsonArray own = new(new JsonObject { ["containerID"] = 0, ["hostID"] = 7000, ["size"] = 1000 });
+            sandbox.Config["linux"]!["uidMappings"] = own;
+            sandbox.Config["linux"]!["gidMappings"] = own.DeepClone();
+            sandbox.Config["linux"]!["namespaces"]!.AsArray().Add(new JsonObject { ["type"] = "user" });
+            CommandRunner.Shell($"chmod 755 {sandbox.Directory}; chown -R 7000:7000 {sandbox.Root}");
+            first = 0;
+        }
+
+        // Nobody makes files there whose own ids have no place in the map.
+        sandbox.Config["process"]!["user"] = new JsonObject { ["uid"] = first, ["gid"] = first };
+        string seen = "stat -c '%n %u %g' /volume/a /volume/b; cat /volume/a; ";
+        CommandResult result = sandbox.Run(["sh", "-c", seen + $"touch /volume/new && stat -c '%u %g' /volume/new"]);
+        Assert.True(result.Output == $"/volume/a {first + 5} {first + 6}\n/volume/b 65534 65534\nx\n{first} {first}\n", result.ToString());
+        Assert.Equal("1000 1000\n", CommandRunner.Shell($"stat -c '%u %g' {volume}/new"));
+    }
+
+    /// <summary>What is mounted below a volume is there with rbind only.</summary>
+    [SandboxTheory]
+    [InlineData("bind", "below\n")]
+    [InlineData("rbind", "above\n")]
+    public void Mounts_BelowAVolume_AreSeenWithRbind(string option, string expected)
+    {
+        using Sandbox sandbox = new();
+        string volume = Path.Combine(sandbox.Directory, "volume");
+        CommandRunner.Shell($"mkdir -p {volume}/sub && touch {volume}/sub/below && mount -t tmpfs none {volume}/sub && touch {volume}/sub/above");
+        sandbox.Config["mounts"]!.AsArray().Add(new JsonObject { ["destination"] = "/volume", ["type"] = "bind", ["source"] = volume, ["options"] = new JsonArray(option) });
+        try
+        {
+            Assert.Equal(expected, sandbox.Run(["sh", "-c", "ls /volume/sub"]).Output);
+        }
+        finally
+        {
+            CommandRunner.Shell($"umount {volume}/sub");
+        }
+    }
+
+    /// <summary>Connections to a port of the host, and a stream that somebody else has made.</summary>
+    [SandboxFact]
+    public void PortForward_JoinsAPortInside()
+    {
+        using Sandbox sandbox = new();
+        Process(sandbox, "sh", "-c", "mkdir -p /tmp/w; seq 200000 > /tmp/w/big; busybox httpd -p 127.0.0.1:80 -h /tmp/w; echo up; sleep 1000");
+        Good(Create(sandbox));
+        Good(sandbox.Runsc(["start", sandbox.Id]));
+        AwaitText(Path.Combine(sandbox.Directory, "out"), "up");
+        string words = string.Join(' ', (string[])["--root", sandbox.State, .. sandbox.Flags, "port-forward", sandbox.Id]);
+        string output = Path.Combine(sandbox.Directory, "forward");
+        using System.Diagnostics.Process forward = System.Diagnostics.Process.Start("/bin/sh", ["-c", $"exec {TestEnvironment.Binary} {words} :80 > {output} 2>&1"]);
+        try
+        {
+            for (int i = 0; !File.Exists(output) || !File.ReadAllText(output).EndsWith('\n'); i++)
+            {
+                Assert.True(i < 600 && !forward.HasExited, "port-forward does not listen");
+                Thread.Sleep(50);
+            }
+
+            string port = File.ReadAllText(output).Split(':', ' ')[1];
+            string fetch = $"exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET /big HTTP/1.0\\r\\n\\r\\n' >&3; sed '1,/^\\r$/d' <&3 | md5sum";
+            for (int i = 0; i < 3; i++)
+            {
+                Assert.Equal(CommandRunner.Shell("seq 200000 | md5sum"), CommandRunner.Run("bash", ["-c", fetch]).Output);
+            }
+        }
+        finally
+        {
+            forward.Kill();
+            forward.WaitForExit();
+        }
+
+        string socket = Path.Combine(sandbox.Directory, "stream");
+        using System.Net.Sockets.Socket listener = new(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, 0);
+        listener.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(socket));
+        listener.Listen();
+        Good(sandbox.Runsc(["port-forward", "--stream", socket, sandbox.Id, "80"]));
+        using System.Net.Sockets.Socket stream = listener.Accept();
+        stream.Send("GET /none HTTP/1.0\r\n\r\n"u8);
+        byte[] answer = new byte[100];
+        Assert.StartsWith("HTTP/1.", System.Text.Encoding.ASCII.GetString(answer, 0, stream.Receive(answer)), StringComparison.Ordinal);
+        CommandResult refused = sandbox.Runsc(["port-forward", "--stream", socket, sandbox.Id, "81"]);
+        Assert.Equal(128, refused.Status);
+        Assert.Contains("cannot connect to port 81 in the container", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("is not [LOCAL:]REMOTE", sandbox.Runsc(["port-forward", sandbox.Id, "x"]).Error, StringComparison.Ordinal);
+        Good(sandbox.Runsc(["delete", "--force", sandbox.Id]));
     }
 
     /// <summary>The layer over the lower tree gives what the container sees.</summary>

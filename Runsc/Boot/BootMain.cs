@@ -12,7 +12,7 @@ using Runsc.Sentry.Vfs;
 
 namespace Runsc.Boot;
 
-/// <summary>The Sentry's second stage (`runsc boot`): builds the kernel, shuts itself in, and serves the control socket until the container has ended.</summary>
+/// <summary>The Sentry's second stage (`runsc boot`): builds the kernel, shuts itself in, and serves the control socket until the last container has ended.</summary>
 internal static class BootMain
 {
     public static int Run(int infoFd)
@@ -22,12 +22,12 @@ internal static class BootMain
         HostFile.Close(info.ProgramFd);
         LogWriter.Configure(info.LogFd, info.Config.Debug ? LogLevel.Debug : LogLevel.Info);
         DentryCache.FitInto(HostLimits.OpenFiles());
-        SandboxHost sandbox;
+        SandboxHost? sandbox = null;
         try
         {
             string[] only = info.Config.StraceSyscalls.Split(',', StringSplitOptions.RemoveEmptyEntries);
             SyscallTable.ITrace? trace = info.Config.Strace ? new Strace(line => LogWriter.Write("strace", line), only) : null;
-            SentryKernel kernel = KernelFactory.Create(info.KvmFd, info.MemoryLimit, info.Processors, trace, Panic, info.TotalMemory);
+            SentryKernel kernel = KernelFactory.Create(info.KvmFd, info.MemoryLimit, info.Processors, trace, error => Panic(error, sandbox), info.TotalMemory);
             if (info.KvmFd >= 0)
             {
                 HostFile.Close(info.KvmFd);
@@ -53,20 +53,21 @@ internal static class BootMain
 
         ControlServer server = new(info.ControlFd, sandbox);
         new Thread(server.Run, 512 << 10) { IsBackground = true, Name = "control" }.Start();
-        int status = sandbox.First.WaitForEnd();
+        int status = sandbox.AwaitEnd();
         server.Drain();
-        Log.Debug($"the container has ended with status {status:x}");
+        Log.Debug($"the last container has ended, the first with status {status:x}");
         int signal = status & 0x7f;
         Environment.Exit(signal != 0 ? 128 + signal : (status >> 8) & 0xff);
         return 0;
     }
 
-    /// <summary>An internal error: the container ends, with the stack in the log.</summary>
-    private static void Panic(Exception error)
+    /// <summary>An internal error: all containers end, with the stack in the log.</summary>
+    private static void Panic(Exception error, SandboxHost? sandbox)
     {
         Log.Error($"internal error of the application kernel: {error}");
         byte[] message = Encoding.UTF8.GetBytes($"runsc: internal error of the application kernel: {error.GetType().Name}: {error.Message}\n");
         _ = HostFile.Write(2, message);
+        sandbox?.Abandon(128);
         Environment.Exit(128);
     }
 }

@@ -1,6 +1,7 @@
 using System;
 using Runsc.Linux;
 using Runsc.Sentry.Auth;
+using Runsc.Sentry.Kernel.Ipc;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Vfs;
@@ -8,11 +9,19 @@ using Runsc.Sentry.Vfs;
 namespace Runsc.Boot;
 
 /// <summary>Root with all rights in a container's mounts, who is no task: sets the container up, and reads its files for the command line.</summary>
-internal sealed class BuilderCaller : ICaller
+internal sealed class BuilderCaller : ICaller, INamespaceUser
 {
+    /// <summary>For files only.</summary>
     public BuilderCaller(MountNamespace mounts)
+        : this(mounts, new UtsNamespace(), new IpcNamespace())
+    {
+    }
+
+    public BuilderCaller(MountNamespace mounts, UtsNamespace uts, IpcNamespace ipc)
     {
         MountNamespace = mounts;
+        Uts = uts;
+        Ipc = ipc;
         VfsPath root = mounts.GetRootPath();
         root.IncRef();
         Fs = new FsContext(root, root, 0);
@@ -25,6 +34,10 @@ internal sealed class BuilderCaller : ICaller
     public FsContext? Fs { get; }
 
     public MountNamespace MountNamespace { get; }
+
+    public UtsNamespace Uts { get; }
+
+    public IpcNamespace Ipc { get; }
 
     public int ProcessId => 0;
 

@@ -12,11 +12,11 @@ using Runsc.Sentry.Auth;
 using Runsc.Sentry.FileSystems.DevPts;
 using Runsc.Sentry.FileSystems.Host;
 using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Ipc;
 using Runsc.Sentry.Kernel.Seccomp;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
-using Runsc.Sentry.Waiting;
 using Task = Runsc.Sentry.Kernel.Tasks.Task;
 
 namespace Runsc.Boot;
@@ -26,7 +26,10 @@ namespace Runsc.Boot;
 /// <param name="info">What it is made from.</param>
 /// <param name="host">Home of descriptors from the host.</param>
 /// <param name="name">Its id; empty for the sandbox's first container.</param>
-internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFileSystem host, string name)
+/// <param name="uts">Its names; another container's where it shares them.</param>
+/// <param name="ipc">Its System V IPC and message queues; another container's where it shares them.</param>
+/// <param name="idOwner">The container whose process ids it shares; null for its own.</param>
+internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFileSystem host, string name, UtsNamespace uts, IpcNamespace ipc, ContainerHost? idOwner = null)
 {
     private const int HookPollMilliseconds = 20, AnswerMilliseconds = 100;
 
@@ -46,7 +49,19 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
     private bool _isStarting;
     private bool _isDestroyed;
 
+    private bool _isTold;
+
+    // Wait status of a container that was never started.
+    private int _unstartedStatus = Signal.SIGKILL;
+
     public string Name => name;
+
+    // Whose process ids its processes have.
+    private string IdSpace => idOwner?.IdSpace ?? name;
+
+    public UtsNamespace Uts => uts;
+
+    public IpcNamespace Ipc => ipc;
 
     public MountNamespace Mounts => _mounts!;
 
@@ -58,19 +73,14 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
     public void Prepare()
     {
         Spec spec = info.Spec!;
-        if (name.Length == 0)
-        {
-            // A pod shares its names (UTS namespace): the first container says them.
-            // Without a namespace of its own it has the host's name.
-            bool own = spec.Linux?.Namespaces?.Exists(space => space.Type == "uts") ?? false;
-            string name = !string.IsNullOrEmpty(spec.Hostname) ? spec.Hostname : own ? kernel.RootUts.HostName : System.Environment.MachineName;
-            kernel.RootUts.HostName = name.Length > UtsNamespace.MaximumLength ? name[..UtsNamespace.MaximumLength] : name;
-            kernel.RootUts.DomainName = string.IsNullOrEmpty(spec.Domainname) ? kernel.RootUts.DomainName : spec.Domainname;
-        }
-
+        // Without a namespace of its own, or of another container, it has the host's name.
+        bool own = spec.Linux?.Namespaces?.Exists(space => space.Type == "uts") ?? false;
+        string text = !string.IsNullOrEmpty(spec.Hostname) ? spec.Hostname : own || info.Shared.ContainsKey("uts") ? uts.HostName : System.Environment.MachineName;
+        uts.HostName = text.Length > UtsNamespace.MaximumLength ? text[..UtsNamespace.MaximumLength] : text;
+        uts.DomainName = string.IsNullOrEmpty(spec.Domainname) ? uts.DomainName : spec.Domainname;
         SetTaskLimit(info.TaskLimit);
         _filters = CompileFilters(spec.Linux?.Seccomp);
-        _mounts = ContainerMounts.Build(kernel, info, name);
+        _mounts = ContainerMounts.Build(kernel, info, IdSpace, uts, ipc);
 
         // What cannot be started is said at the creation, as by other runtimes; unless hooks may still bring it.
         if (spec.Hooks?.StartContainer is not { Count: > 0 } && ProcessStarter.Probe(kernel, Describe(spec.Process!, [], isInit: false)) is string problem)
@@ -129,15 +139,15 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         {
             lock (_mu)
             {
-                ThreadGroup? group = ProcessStarter.Start(kernel, Describe(info.Spec!.Process!, info.StandardFds, isInit: true), out string message);
-                _init = group;
-                problem = group is null ? message : null;
+                string message = _isDestroyed ? "the container has been destroyed" : "linux.namespaces: pid: the container whose process ids it shares is not running";
+                _init = _isDestroyed || idOwner is { State: not "running" } ? null : ProcessStarter.Start(kernel, Describe(info.Spec!.Process!, info.StandardFds, isInit: true), out message);
+                problem = _init is null ? message : null;
             }
         }
 
         if (problem is null)
         {
-            _started.SetResult();
+            _ = _started.TrySetResult();
         }
 
         return problem;
@@ -237,18 +247,21 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
             Files = [],
             Limits = limits,
             Mounts = _mounts!,
-            Container = name,
-            IsInit = isInit,
+            Container = IdSpace,
+            Home = name,
+            IsInit = isInit && idOwner is null,
             OomScoreAdjust = process.OomScoreAdj ?? 0,
             Configure = task => SetUp(task, process),
         };
-        GiveFiles(request, process.Terminal, descriptors);
+        GiveFiles(request, process.Terminal, isInit, descriptors);
         return request;
     }
 
     /// <summary>What is the task's own. The filters of the specification hold for every process, as for those of `exec`.</summary>
     private void SetUp(Task task, ProcessSpec process)
     {
+        task.Uts = uts;
+        task.Ipc = ipc;
         task.AdoptSeccomp(_filters);
         task.Personality = info.Spec!.Linux?.Personality?.Domain == "LINUX32" ? (uint)Misc.PER_LINUX32 : Misc.PER_LINUX;
         Schedule(task, process);
@@ -293,7 +306,7 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
     }
 
     /// <summary>A process gets the descriptors as they are, or a terminal of the container's own that is joined to them.</summary>
-    private void GiveFiles(ProcessRequest request, bool terminal, List<int> descriptors)
+    private void GiveFiles(ProcessRequest request, bool terminal, bool isInit, List<int> descriptors)
     {
         ConsoleSetup? setup = terminal ? ConsoleSetup.TryOpen(kernel, _mounts!, request.Credentials, descriptors) : null;
         if (setup is null)
@@ -304,9 +317,9 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
 
         request.Files = setup.Files;
         request.SetUpTerminal = task => _ = setup.Pty.SetControlling(task, steal: false, readable: true);
-        if (request.IsInit)
+        if (isInit)
         {
-            kernel.SetConsole(name, setup.Pty);
+            kernel.SetConsole(IdSpace, setup.Pty);
             _console = setup.Console;
         }
     }
@@ -336,13 +349,20 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         return ProcessStarter.Start(kernel, Describe(process, descriptors, isInit: false), out message);
     }
 
-    /// <summary>Blocks until the first process has ended, and writes its exit status for those who ask later: its wait status. The other processes of the container end too.</summary>
+    /// <summary>
+    /// Blocks until the first process has ended and the others of the container with it, and tells its exit status to those who ask later: its wait status.
+    /// </summary>
     public int WaitForEnd()
     {
         _started.Task.Wait();
-        int status = WaitFor(_init!);
+        int status = _init is null ? Volatile.Read(ref _unstartedStatus) : WaitFor(_init);
+        if (idOwner is not null)
+        {
+            // Not the init of its process ids, with which they would end by themselves.
+            KillAll();
+        }
 
-        // Their output and their locks should be out before the sandbox goes.
+        // Their output and their locks should be out before the container counts as ended.
         for (int i = 0; CountTasks() > 0 && i < 500; i++)
         {
             Thread.Sleep(2);
@@ -354,7 +374,32 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
             _ = HostFile.PWrite(info.ExitFd, Encoding.ASCII.GetBytes(status.ToString(CultureInfo.InvariantCulture)), 0);
         }
 
+        int signal = status & 0x7f;
+        TellHolder((byte)(signal != 0 ? 128 + signal : status >> 8));
         return status;
+    }
+
+    /// <summary>The container's process on the host ends with this exit status; only the first one counts.</summary>
+    public void TellHolder(byte status)
+    {
+        if (info.HolderFd >= 0 && Interlocked.Exchange(ref _isTold, true) == false)
+        {
+            _ = HostFile.Write(info.HolderFd, [status]);
+        }
+    }
+
+    /// <summary>Blocks until the container's process on the host has gone; a container that has lost it ends.</summary>
+    public void FollowHolder()
+    {
+        byte[] nothing = new byte[1];
+        while (info.HolderFd >= 0 && HostFile.Read(info.HolderFd, nothing) == -(long)Errno.EINTR)
+        {
+        }
+
+        if (!Volatile.Read(ref _isTold))
+        {
+            Destroy();
+        }
     }
 
     /// <summary>Tasks of the container that have not ended.</summary>
@@ -363,9 +408,9 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         int count = 0;
         lock (kernel.TaskLock)
         {
-            foreach (Task task in kernel.SnapshotTasksLocked(name))
+            foreach (Task task in kernel.SnapshotTasksLocked(IdSpace))
             {
-                count += task.HasExited ? 0 : 1;
+                count += task.HasExited || task.ThreadGroup.Home != name ? 0 : 1;
             }
         }
 
@@ -417,12 +462,12 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
 
         lock (kernel.TaskLock)
         {
-            return kernel.FindTaskLocked(id, name)?.ThreadGroup;
+            return kernel.FindTaskLocked(id, IdSpace)?.ThreadGroup is ThreadGroup group && group.Home == name ? group : null;
         }
     }
 
     /// <summary>Processes of the container.</summary>
-    public List<ThreadGroup> Processes() => kernel.SnapshotGroups(name);
+    public List<ThreadGroup> Processes() => kernel.SnapshotGroups(IdSpace).FindAll(group => group.Home == name);
 
     /// <summary>Signals a process, or all. The message for the user; null for success.</summary>
     public string? SendSignal(int id, int signal, bool all)
@@ -468,11 +513,7 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
 
     private void EndUnstarted(int status)
     {
-        if (name.Length == 0)
-        {
-            System.Environment.Exit(status);
-        }
-
+        Volatile.Write(ref _unstartedStatus, status << 8);
         Destroy();
     }
 
@@ -485,24 +526,19 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         }
 
         _ = _started.TrySetResult();
-        SignalInfo kill = new() { Signal = Signal.SIGKILL, Code = SignalInfo.SI_USER };
         for (int i = 0; CountTasks() > 0 && i < 1000; i++)
         {
-            foreach (ThreadGroup group in Processes())
-            {
-                _ = group.SendSignal(kill, fromOutside: true);
-            }
-
+            KillAll();
             Thread.Sleep(2);
         }
 
         // Nobody else waits for them: their numbers and what they hold go.
         lock (kernel.TaskLock)
         {
-            foreach (Task task in kernel.SnapshotTasksLocked(name))
+            foreach (Task task in kernel.SnapshotTasksLocked(IdSpace))
             {
                 ThreadGroup group = task.ThreadGroup;
-                if (group.Leader == task && group.IsZombie && !group.IsDead)
+                if (group.Leader == task && group.Home == name && group.IsZombie && !group.IsDead)
                 {
                     group.ReleaseLocked();
                 }
@@ -510,16 +546,12 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         }
     }
 
-    private sealed class EventWaiter : Waiter
+    private void KillAll()
     {
-        private readonly ManualResetEventSlim _event;
-
-        public EventWaiter(ManualResetEventSlim signal)
+        SignalInfo kill = new() { Signal = Signal.SIGKILL, Code = SignalInfo.SI_USER };
+        foreach (ThreadGroup group in Processes())
         {
-            _event = signal;
-            Mask = EventMask.All;
+            _ = group.SendSignal(kill, fromOutside: true);
         }
-
-        public override void Notify(EventMask events) => _event.Set();
     }
 }

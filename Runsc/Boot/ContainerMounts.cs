@@ -7,10 +7,13 @@ using Runsc.Control;
 using Runsc.Linux;
 using Runsc.Oci;
 using Runsc.Sentry.FileSystems.Gofer;
+using Runsc.Sentry.FileSystems.Mqueue;
 using Runsc.Sentry.FileSystems.Overlay;
 using Runsc.Sentry.FileSystems.Proc;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Ipc;
+using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Boot;
@@ -25,8 +28,9 @@ internal sealed class ContainerMounts
     private readonly string _container;
     private readonly MountNamespace _mounts;
     private readonly BuilderCaller _caller;
+    private readonly IpcNamespace _ipc;
 
-    private ContainerMounts(SentryKernel kernel, StartInfo info, string container, SuperBlock root)
+    private ContainerMounts(SentryKernel kernel, StartInfo info, string container, SuperBlock root, UtsNamespace uts, IpcNamespace ipc)
     {
         _kernel = kernel;
         _info = info;
@@ -34,14 +38,15 @@ internal sealed class ContainerMounts
 
         // Read-only at the end: mount points are made first.
         _mounts = new MountNamespace(root, 0);
-        _caller = new BuilderCaller(_mounts);
+        _caller = new BuilderCaller(_mounts, uts, ipc);
+        _ipc = ipc;
     }
 
     /// <exception cref="RunscException">A mount cannot be made.</exception>
-    public static MountNamespace Build(SentryKernel kernel, StartInfo info, string container)
+    public static MountNamespace Build(SentryKernel kernel, StartInfo info, string container, UtsNamespace uts, IpcNamespace ipc)
     {
         SuperBlock root = OpenTree(kernel, info, info.Trees[0], isRoot: true);
-        ContainerMounts build = new(kernel, info, container, root);
+        ContainerMounts build = new(kernel, info, container, root, uts, ipc);
         build.AttachAll();
         build.Finish();
         return build._mounts;
@@ -145,6 +150,11 @@ internal sealed class ContainerMounts
             return ProcFileSystem.Create(_kernel, _container);
         }
 
+        if (type == "mqueue")
+        {
+            return MqueueFileSystem.Of(_kernel, _ipc).Super;
+        }
+
         if (!_kernel.FileSystemTypes.TryGetValue(type, out FileSystemMaker? maker))
         {
             return null;
@@ -157,7 +167,7 @@ internal sealed class ContainerMounts
     private static SuperBlock OpenTree(SentryKernel kernel, StartInfo info, TreeInfo tree, bool isRoot)
     {
         bool exclusive = isRoot && info.Config.IsRootExclusive;
-        Errno error = GoferSuperBlock.Connect(kernel, tree.Socket, new GoferOptions(exclusive, "none"), out GoferSuperBlock? super);
+        Errno error = GoferSuperBlock.Connect(kernel, tree.Socket, new GoferOptions(exclusive, "none", tree.UserIds.Count > 0), out GoferSuperBlock? super);
         if (error != Errno.None)
         {
             throw new RunscException($"the gofer does not serve {tree.Path}: {ErrorText.Of(error)}");

@@ -83,6 +83,9 @@ internal sealed class ControlServer(int listener, SandboxHost sandbox)
                 return new ControlAnswer { Error = sandbox.Add(request.Container, descriptors) };
             case "network" when request.Network is { } network:
                 return new ControlAnswer { Error = sandbox.SetNetwork(network, descriptors) };
+            case "forward" when descriptors.Count > 0 && request.Size is > 0 and <= ushort.MaxValue && sandbox.Find(request.Container) is { State: "running" } target:
+                descriptors[1..].ForEach(fd => HostFile.Close(fd));
+                return new ControlAnswer { Error = PortForwarder.Join(sandbox.Kernel, target.Mounts, (ushort)request.Size, descriptors[0]) };
             case "start" when sandbox.Find(request.Container) is ContainerHost started:
             {
                 string? problem = started.Start(request.Hooks, descriptors);
@@ -119,7 +122,7 @@ internal sealed class ControlServer(int listener, SandboxHost sandbox)
             case "wait" when request.ProcessId == 0:
                 return container.AwaitInit() is ThreadGroup init
                     ? new ControlAnswer { Status = ContainerHost.WaitFor(init), ProcessId = init.Id }
-                    : new ControlAnswer { Status = Signal.SIGKILL };
+                    : new ControlAnswer { Status = container.WaitForEnd() };
             case "wait" or "reap":
             {
                 if (container.Find(request.ProcessId) is not ThreadGroup group)
@@ -136,14 +139,14 @@ internal sealed class ControlServer(int listener, SandboxHost sandbox)
                 return new ControlAnswer { Status = status, ProcessId = group.Id };
             }
 
-            case "destroy" when request.Container.Length > 0:
+            case "destroy":
                 sandbox.Remove(request.Container);
                 return new ControlAnswer();
             case "pause":
-                sandbox.Kernel.Pause();
+                sandbox.Kernel.Pause(container.Name);
                 return new ControlAnswer();
             case "resume":
-                sandbox.Kernel.Resume();
+                sandbox.Kernel.Resume(container.Name);
                 return new ControlAnswer();
             case "ps":
                 return new ControlAnswer { Processes = ProcessList.Of(sandbox.Kernel, container) };

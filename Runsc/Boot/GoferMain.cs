@@ -7,6 +7,7 @@ using Runsc.Control;
 using Runsc.Gofer;
 using Runsc.Host.Syscalls;
 using Runsc.Linux;
+using Runsc.Oci;
 
 namespace Runsc.Boot;
 
@@ -21,7 +22,8 @@ internal static class GoferMain
         List<GoferExport> exports = [];
         foreach (TreeInfo tree in info.Trees)
         {
-            exports.Add(new GoferExport(tree.Socket, tree.RootFd, tree.ReadOnly));
+            OwnerMap? ids = tree.UserIds.Count > 0 ? new OwnerMap(Ranges(tree.UserIds), Ranges(tree.GroupIds), tree.MapsBelow) : null;
+            exports.Add(new GoferExport(tree.Socket, tree.RootFd, tree.ReadOnly, ids));
         }
 
         try
@@ -42,6 +44,8 @@ internal static class GoferMain
         GoferServer.Run(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(exports), info.DescriptorsFd);
         return 0;
     }
+
+    private static List<IdRange> Ranges(List<IdMappingSpec> map) => map.ConvertAll(range => new IdRange(range.ContainerID, range.HostID, range.Size));
 }
 
 /// <summary>How a process of a sandbox comes to life: it says that it is ready, and ends unless it is told to go on.</summary>

@@ -47,7 +47,7 @@ internal static class ProcessList
         {
             (long user, long system) = group.CpuTime;
             answer.SandboxCpuTime += user + system;
-            answer.CpuTime += group.Container == container.Name ? user + system : 0;
+            answer.CpuTime += group.Home == container.Name ? user + system : 0;
         }
 
         return answer;

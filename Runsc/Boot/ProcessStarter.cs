@@ -36,9 +36,13 @@ internal sealed class ProcessRequest
     /// <summary>Mounts that it sees.</summary>
     public required MountNamespace Mounts { get; init; }
 
+    /// <summary>Whose process ids it gets.</summary>
     public string Container { get; init; } = "";
 
-    /// <summary>The first process of its container.</summary>
+    /// <summary>The container that it belongs to.</summary>
+    public string Home { get; init; } = "";
+
+    /// <summary>The first process of its container, with process ids of the container's own.</summary>
     public bool IsInit { get; init; }
 
     public int OomScoreAdjust { get; init; }
@@ -135,6 +139,7 @@ internal static class ProcessStarter
             IsProtected = request.IsInit,
             KeepAfterExit = true,
             Container = request.Container,
+            Home = request.Home,
             OomScoreAdjust = request.OomScoreAdjust,
         };
         foreach ((int resource, (ulong soft, ulong hard)) in request.Limits)

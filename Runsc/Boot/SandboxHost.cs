@@ -10,6 +10,7 @@ using Runsc.NetStack.Core;
 using Runsc.Platform;
 using Runsc.Sentry.FileSystems.Host;
 using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Ipc;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Sockets.HostInet;
@@ -17,14 +18,16 @@ using Runsc.Sentry.Syscalls;
 
 namespace Runsc.Boot;
 
-/// <summary>The containers of a sandbox. The first one lives as long as the sandbox; others come and go (a pod).</summary>
+/// <summary>The containers of a sandbox. They come and go; the sandbox ends with the last of them, which need not be the first.</summary>
 internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, StartInfo info)
 {
     private readonly HostFileSystem _host = new() { Device = kernel.NewDevice() };
     private readonly Lock _mu = new();
+    private readonly System.Threading.Tasks.TaskCompletionSource _empty = new();
 
-    // Guarded by _mu.
+    // Guarded by _mu: further containers, and how many have not ended, with the first; 0 for good.
     private readonly Dictionary<string, ContainerHost> _containers = new(StringComparer.Ordinal);
+    private int _living = 1;
 
     public SentryKernel Kernel => kernel;
 
@@ -56,8 +59,63 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
             HostInetFamily.Register((NetNamespace)kernel.RootNetwork);
         }
 
-        First = new ContainerHost(kernel, info, _host, "");
+        First = new ContainerHost(kernel, info, _host, "", kernel.RootUts, kernel.RootIpc);
         First.Prepare();
+    }
+
+    /// <summary>Blocks until the last container has ended: the wait status of the first.</summary>
+    public int AwaitEnd()
+    {
+        Follow(First);
+        _empty.Task.Wait();
+        return First.WaitForEnd();
+    }
+
+    /// <summary>An internal error: all containers end with this exit status.</summary>
+    public void Abandon(byte status)
+    {
+        First?.TellHolder(status);
+        lock (_mu)
+        {
+            foreach (ContainerHost container in _containers.Values)
+            {
+                container.TellHolder(status);
+            }
+        }
+    }
+
+    /// <summary>Sees to the end of a container. It ends, too, when its process on the host is killed.</summary>
+    private void Follow(ContainerHost container)
+    {
+        new Thread(() => { _ = container.WaitForEnd(); HasEnded(container); }, 256 << 10) { IsBackground = true, Name = "container" }.Start();
+        new Thread(container.FollowHolder, 256 << 10) { IsBackground = true, Name = "holder" }.Start();
+    }
+
+    private void HasEnded(ContainerHost container)
+    {
+        lock (_mu)
+        {
+            if (--_living == 0)
+            {
+                _empty.SetResult();
+                return;
+            }
+        }
+
+        if (container == First)
+        {
+            Stage.LeaveStandardError();
+        }
+    }
+
+    /// <summary>A container that comes. False when the last one has ended, and the sandbox with it.</summary>
+    private bool TryCount()
+    {
+        lock (_mu)
+        {
+            _living += _living > 0 ? 1 : 0;
+            return _living > 0;
+        }
     }
 
     /// <summary>A container by its id, empty for the first; null when it is not in this sandbox.</summary>
@@ -91,15 +149,17 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
 
             container = Stage.ReadInfo(descriptors[0]);
             int next = 1;
-            if (container.Spec?.Process is null || container.Trees.Count == 0 || descriptors.Count < container.Trees.Count + 2)
+            if (container.Spec?.Process is null || container.Trees.Count == 0 || descriptors.Count < container.Trees.Count + 3)
             {
                 throw new RunscException("the start information of the container is not whole");
             }
 
             container.Trees.ForEach(tree => tree.Socket = descriptors[next++]);
             container.ExitFd = descriptors[next++];
+            container.HolderFd = descriptors[next++];
             container.StandardFds = descriptors[next..];
-            ContainerHost host = new(kernel, container, _host, id);
+            ContainerHost host = new(
+                kernel, container, _host, id, Sharer(container, "uts")?.Uts ?? new UtsNamespace(), Sharer(container, "ipc")?.Ipc ?? new IpcNamespace(), Sharer(container, "pid"));
             lock (_mu)
             {
                 if (!_containers.TryAdd(id, host))
@@ -111,6 +171,10 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
             try
             {
                 host.Prepare();
+                if (!TryCount())
+                {
+                    throw new RunscException("the sandbox has ended");
+                }
             }
             catch
             {
@@ -119,7 +183,7 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
             }
 
             HostFile.Close(descriptors[0]);
-            new Thread(() => _ = host.AwaitInit() is null ? 0 : host.WaitForEnd(), 256 << 10) { IsBackground = true, Name = "container" }.Start();
+            Follow(host);
             return null;
         }
         catch (RunscException error)
@@ -129,9 +193,20 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
         }
     }
 
-    /// <summary>Ends a further container and forgets it.</summary>
+    /// <summary>The container whose namespace of a type a new one shares; null for none.</summary>
+    /// <exception cref="RunscException">It has gone.</exception>
+    private ContainerHost? Sharer(StartInfo container, string type) => !container.Shared.TryGetValue(type, out string? id) ? null
+        : Find(id) ?? throw new RunscException($"linux.namespaces: {type}: container \"{id}\" has gone");
+
+    /// <summary>Ends a container; a further one is forgotten.</summary>
     public void Remove(string id)
     {
+        if (id.Length == 0)
+        {
+            First.Destroy();
+            return;
+        }
+
         ContainerHost? container;
         lock (_mu)
         {
@@ -160,7 +235,7 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
                 // The registers belong to the task's thread: this is a look at a moving object, good enough to see where it stands.
                 ref TrapFrame frame = ref task.Context.Frame;
                 string state = task.HasExited ? "ended" : task.IsStopped ? "stopped" : task.IsSleeping ? "sleeping" : "running";
-                text.Append($"task {task.ThreadId} (process {task.ThreadGroup.Id}{(task.ThreadGroup.Container.Length == 0 ? "" : $", container {task.ThreadGroup.Container}")}) {task.Name}: {state}");
+                text.Append($"task {task.ThreadId} (process {task.ThreadGroup.Id}{(task.ThreadGroup.Home.Length == 0 ? "" : $", container {task.ThreadGroup.Home}")}) {task.Name}: {state}");
                 text.Append($", last call {calls.NameOf(unchecked((int)frame.OrigRax))}({frame.Rdi:x}, {frame.Rsi:x}, {frame.Rdx:x}), rip={frame.Rip:x} rsp={frame.Rsp:x}\n");
             }
         }

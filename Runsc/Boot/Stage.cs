@@ -5,6 +5,7 @@ using System.Text.Json;
 using Runsc.Common;
 using Runsc.Container;
 using Runsc.Container.Hooks;
+using Runsc.Container.Namespaces;
 using Runsc.Control;
 using Runsc.Host.Processes;
 using Runsc.Host.Syscalls;
@@ -43,6 +44,7 @@ internal static class Stage
             if (stage == "gofer")
             {
                 RunHooks(info);
+                LeavePropagation(info.Trees.Exists(tree => tree.Follows));
                 OpenTrees(info);
                 MountPoints.Make(info);
                 WriteInfo(infoFd, info);
@@ -170,15 +172,16 @@ internal static class Stage
         _ = HostFile.Close(nothing);
     }
 
+    /// <summary>The first container has ended and others go on: whoever reads its standard error comes to the end of it.</summary>
+    public static void LeaveStandardError() => _ = HostFile.Syscall(SysNo.dup3, 0, 2);
+
     private static void OpenTrees(StartInfo info)
     {
         foreach (TreeInfo tree in info.Trees)
         {
-            byte[] path = [.. Encoding.UTF8.GetBytes(tree.Path), 0];
-            tree.RootFd = HostFile.OpenAt(Fcntl.AT_FDCWD, path, Fcntl.O_PATH);
             if (tree.RootFd < 0)
             {
-                throw new RunscException($"cannot open {tree.Path}: errno {-tree.RootFd}");
+                tree.RootFd = OpenTree(tree);
             }
 
             _ = HostFile.SetCloseOnExec(tree.RootFd, false);
@@ -194,6 +197,40 @@ internal static class Stage
     }
 
     /// <summary>
+    /// The root of a tree, as a mount of its own: with all that is mounted below, which would not outlive the old root of this process; or without,
+    /// where the tree is not recursive. What the host mounts later is not in it.
+    /// </summary>
+    private static int OpenTree(TreeInfo tree)
+    {
+        int plain = HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes(tree.Path), 0], Fcntl.O_PATH);
+        if (plain < 0)
+        {
+            throw new RunscException($"cannot open {tree.Path}: errno {-plain}");
+        }
+
+        if (HostFile.Stat(plain, out StatBuffer stat) == 0 && (stat.Mode & Linux.Stat.S_IFMT) != Linux.Stat.S_IFDIR)
+        {
+            return plain;
+        }
+
+        int fd = IdMappedMount.Clone(tree.Path, tree.IsRecursive);
+        if (fd == -(int)Errno.ENOSYS && tree.IsRecursive)
+        {
+            // Before Linux 5.2.
+            return plain;
+        }
+
+        _ = HostFile.Close(plain);
+        return fd >= 0 ? fd
+            : fd == -(int)Errno.EINVAL ? throw new RunscException($"mounts: source {tree.Path}: this user may not bind it without what is mounted below (rbind is possible)")
+            : throw new RunscException($"cannot bind {tree.Path}: errno {-fd}");
+    }
+
+    /// <summary>From here on nothing that is mounted in this process's namespace reaches the host's, nor the other way but where a tree follows.</summary>
+    private static void LeavePropagation(bool follows) =>
+        Check(HostProcess.Mount(null, "/", null, Linux.Mount.MS_REC | (follows ? (ulong)Linux.Mount.MS_SLAVE : Linux.Mount.MS_PRIVATE), null), "make mounts private");
+
+    /// <summary>
     /// A root with nothing in it, in this process's own mount namespace. Trees that follow the host's mounts must stay mounted for that, and this is the place.
     /// </summary>
     private static void EnterEmptyRoot(List<TreeInfo> followers)
@@ -201,8 +238,7 @@ internal static class Stage
         // Any directory that is everywhere serves as the place.
         const string place = "/proc";
         const ulong flags = Linux.Mount.MS_NOSUID | Linux.Mount.MS_NODEV | Linux.Mount.MS_NOEXEC;
-        ulong propagation = Linux.Mount.MS_REC | (followers.Count > 0 ? (ulong)Linux.Mount.MS_SLAVE : Linux.Mount.MS_PRIVATE);
-        Check(HostProcess.Mount(null, "/", null, propagation, null), "make mounts private");
+        LeavePropagation(followers.Count > 0);
         Check(HostProcess.Mount("tmpfs", place, "tmpfs", flags, $"size=4k,nr_inodes={8 + followers.Count},mode=555"), "mount the empty root");
         Check(HostProcess.ChangeDirectory(place), "enter the empty root");
         followers.ForEach(Keep);
@@ -227,7 +263,8 @@ internal static class Stage
     private static void Keep(TreeInfo tree)
     {
         Check(HostFile.MkdirAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes(NameOf(tree)), 0], 0x1c0), "make a mount point");
-        Check(HostProcess.Mount(tree.Path, NameOf(tree), null, Linux.Mount.MS_BIND | Linux.Mount.MS_REC, null), $"bind {tree.Path}");
+        ulong recursive = tree.IsRecursive ? (ulong)Linux.Mount.MS_REC : 0;
+        Check(HostProcess.Mount(tree.Path, NameOf(tree), null, Linux.Mount.MS_BIND | recursive, null), $"bind {tree.Path}");
         Check(HostProcess.Mount(null, NameOf(tree), null, Linux.Mount.MS_SLAVE | Linux.Mount.MS_REC, null), $"make {tree.Path} a slave");
     }
 

@@ -64,7 +64,7 @@ internal static class CommandLine
         {
             RunCommand.Make(), CreateCommand.Make(), LifecycleCommands.MakeStart(), StateCommands.MakeState(), LifecycleCommands.MakeKill(), LifecycleCommands.MakeDelete(),
             StateCommands.MakeList(), StateCommands.MakePs(), ExecCommand.Make(line), LifecycleCommands.MakeWait(), LifecycleCommands.MakePause(), LifecycleCommands.MakeResume(),
-            EventsCommand.Make(), UpdateCommand.Make(), ReadCommand.Make(), TarCommand.Make(), DebugCommand.Make(), DebugCommand.MakeUsage(),
+            EventsCommand.Make(), UpdateCommand.Make(), PortForwardCommand.Make(), ReadCommand.Make(), TarCommand.Make(), DebugCommand.Make(), DebugCommand.MakeUsage(),
             SpecCommand.Make(), DoCommand.Make(), FeaturesCommand.Make(), InstallCommand.MakeInstall(), InstallCommand.MakeUninstall(), CompletionCommand.Make(),
         };
         GlobalOptions.AddTo(root);

@@ -37,7 +37,7 @@ internal static class FeaturesCommand
             writer.WriteStartObject("linux");
             List(writer, "namespaces", ["cgroup", "ipc", "mount", "network", "pid", "user", "uts"]);
             List(writer, "capabilities", CapabilityNames.All);
-            Flags(writer, "cgroup", ("v1", true), ("v2", true), ("systemd", false), ("systemdUser", false), ("rdma", true));
+            Flags(writer, "cgroup", ("v1", true), ("v2", true), ("systemd", true), ("systemdUser", false), ("rdma", true));
 
             writer.WriteStartObject("seccomp");
             writer.WriteBoolean("enabled", true);
@@ -51,7 +51,7 @@ internal static class FeaturesCommand
             Flags(writer, "selinux", ("enabled", false));
             Flags(writer, "intelRdt", ("enabled", false));
             writer.WriteStartObject("mountExtensions");
-            Flags(writer, "idmap", ("enabled", false));
+            Flags(writer, "idmap", ("enabled", true));
             writer.WriteEndObject();
             Flags(writer, "netDevices", ("enabled", false));
             writer.WriteEndObject();

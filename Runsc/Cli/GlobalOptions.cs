@@ -4,6 +4,7 @@ using System.CommandLine;
 using System.IO;
 using Runsc.Common;
 using Runsc.Config;
+using Runsc.Container.Namespaces;
 using Runsc.Host.Processes;
 
 namespace Runsc.Cli;
@@ -107,23 +108,9 @@ internal static class GlobalOptions
     private static string DefaultRoot()
     {
         string? own = Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR");
-        return IsHostRoot() ? new RunscConfig().Root
+        return RootlessIds.IsHostRoot() ? new RunscConfig().Root
             : !string.IsNullOrEmpty(own) ? Path.Combine(own, "runsc")
             : $"/tmp/runsc-{HostProcess.EffectiveUser}";
-    }
-
-    /// <summary>Root, and not just that of a user namespace (Podman's, of an ordinary user), which may not write where root does.</summary>
-    private static bool IsHostRoot()
-    {
-        try
-        {
-            string[] map = File.ReadAllText("/proc/self/uid_map").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-            return Environment.IsPrivilegedProcess && (map.Length < 3 || (map[1] == "0" && map[2] == "4294967295"));
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            return Environment.IsPrivilegedProcess;
-        }
     }
 
     private static Option<string> Text(string name, string description, string help) => new(name) { Description = description, HelpName = help };

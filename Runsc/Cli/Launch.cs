@@ -69,7 +69,7 @@ internal sealed class Launch(ContainerManager manager)
             {
                 manager.Start(Id);
                 using TerminalRelay? relay = console is null ? null : new TerminalRelay(console.Master, Resized);
-                status = manager.WaitForOwn(state);
+                status = ContainerManager.WaitForOwn(state);
             }
 
             done = true;

@@ -1,5 +1,7 @@
 using Runsc.Common;
 using Runsc.Container.Cgroups;
+using Runsc.Container.Namespaces;
+using Runsc.Container.Systemd;
 using Runsc.Control;
 using Runsc.Oci;
 
@@ -12,8 +14,8 @@ internal sealed partial class ContainerManager
     public void Update(string id, ResourcesSpec change)
     {
         ContainerState state = _states.Load(id);
-        using ContainerLock held = _states.Lock(state.Id);
-        state = Refresh(_states.Load(state.Id));
+        using FileLock held = _states.Lock(state.Id);
+        state = _states.Load(state.Id);
         if (state.Status is not ("created" or "running" or "paused"))
         {
             throw new RunscException($"cannot update container \"{state.Id}\": container not running");
@@ -21,8 +23,13 @@ internal sealed partial class ContainerManager
 
         // Devices are those of the creation: an update does not name them.
         change.Devices = null;
-        ControlGroup? group = ControlGroup.Load(state.SandboxCgroupPaths.Count > 0 ? state.SandboxCgroupPaths : state.CgroupPaths);
+        ControlGroup? group = state.IsFirst ? GroupOfSandbox(state) : ControlGroup.Load(state.CgroupPaths);
         group?.Apply(change);
+        if (config.SystemdCgroup && group is not null && RootlessIds.IsHostRoot())
+        {
+            new SystemdScope().Update(SystemdPath.Parse(state.Spec?.Linux?.CgroupsPath, state.Id).Unit, change, group is ControlGroupV2);
+        }
+
         if (group is null && !config.IgnoreCgroups && !config.Rootless)
         {
             throw new RunscException($"container \"{state.Id}\" has no control group");
@@ -39,9 +46,7 @@ internal sealed partial class ContainerManager
     {
         ContainerState state = RunningState(id);
         ControlAnswer inside = Call(state, new ControlRequest { Command = "stats" });
-        ContainerState sandbox = state.IsFirst ? state : _states.TryRead(state.SandboxId) ?? state;
-        ControlGroup? group = ControlGroup.Load(sandbox.SandboxCgroupPaths.Count > 0 ? sandbox.SandboxCgroupPaths : sandbox.CgroupPaths);
-        CgroupStats stats = group?.ReadStats() ?? new CgroupStats { CpuTotal = (ulong)inside.CpuTime, Memory = new MemoryUsage(0, (ulong)inside.Memory, 0, 0) };
+        CgroupStats stats = GroupOfSandbox(state)?.ReadStats() ?? new CgroupStats { CpuTotal = (ulong)inside.CpuTime, Memory = new MemoryUsage(0, (ulong)inside.Memory, 0, 0) };
         stats.PidsCurrent = (ulong)inside.Tasks;
         stats.PidsLimit = (ulong)System.Math.Max(state.Spec?.Linux?.Resources?.Pids?.Limit ?? 0, 0);
         if (inside.SandboxCpuTime > 0 && inside.CpuTime != inside.SandboxCpuTime)
@@ -54,6 +59,8 @@ internal sealed partial class ContainerManager
         return stats;
     }
 
-    public long ReadOomKills(ContainerState state) =>
-        ControlGroup.Load(state.SandboxCgroupPaths.Count > 0 ? state.SandboxCgroupPaths : state.CgroupPaths)?.ReadOomKills() ?? 0;
+    public long ReadOomKills(ContainerState state) => GroupOfSandbox(state)?.ReadOomKills() ?? 0;
+
+    /// <summary>The group that the Sentry is in.</summary>
+    private ControlGroup? GroupOfSandbox(ContainerState state) => ControlGroup.Load(_states.TryReadSandbox(state.Sandbox)?.CgroupPaths ?? state.CgroupPaths);
 }

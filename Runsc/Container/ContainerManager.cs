@@ -30,10 +30,12 @@ internal sealed partial class ContainerManager(RunscConfig config)
     {
         ConfigAnnotations.Apply(config, spec.Annotations);
         config.Check();
+        using Placement place = Placement.Find(_states, config, spec);
         ContainerState state = new()
         {
             Id = id,
-            SandboxId = PodAnnotations.SandboxOf(spec.Annotations) ?? id,
+            Sandbox = place.Sandbox?.Key ?? Guid.NewGuid().ToString("N")[..16],
+            IsFirst = place.Sandbox is null,
             Bundle = bundle,
             OciVersion = spec.OciVersion!,
             Created = DateTime.UtcNow,
@@ -42,17 +44,15 @@ internal sealed partial class ContainerManager(RunscConfig config)
             Spec = spec,
         };
 
-        // A container joins a sandbox under the sandbox's lock, so that it does not go meanwhile. Sandbox first, container second.
-        using ContainerLock? pod = state.IsFirst ? null : _states.Lock(state.SandboxId);
-        using ContainerLock held = _states.Lock(id);
+        using FileLock held = _states.Lock(id);
         try
         {
-            new Launcher(config, _states).Create(state, spec, standard);
+            new Launcher(config, _states).Create(state, spec, standard, place);
             if (pidFile is not null)
             {
                 try
                 {
-                    WritePidFile(pidFile, state.SandboxPid);
+                    WritePidFile(pidFile, state.Pid);
                 }
                 catch
                 {
@@ -93,8 +93,9 @@ internal sealed partial class ContainerManager(RunscConfig config)
     public void Start(string id)
     {
         ContainerState state = _states.Load(id);
-        using ContainerLock held = _states.Lock(state.Id);
-        state = Refresh(_states.Load(state.Id));
+        using FileLock? sandbox = _states.LockSandbox(state.Sandbox);
+        using FileLock held = _states.Lock(state.Id);
+        state = _states.Load(state.Id);
         if (state.Status != "created")
         {
             throw new RunscException($"cannot start container \"{state.Id}\": it is {state.Status}");
@@ -116,17 +117,16 @@ internal sealed partial class ContainerManager(RunscConfig config)
                 }
             }
 
-            if (state.IsFirst && config.Network != "none")
-            {
-                MoveNetwork(state);
-            }
+            MoveNetwork(state);
 
+            // The rest concerns this container alone.
+            sandbox?.Dispose();
             Call(state, request, [.. descriptors]);
         }
-        catch (RunscException) when (state.IsFirst)
+        catch (RunscException)
         {
             // It ends by itself; callers look for that right after this error.
-            for (int i = 0; HostProcesses.IsAlive(state.SandboxPid, state.SandboxStart) && i < 1000; i++)
+            for (int i = 0; HostProcesses.IsAlive(state.Pid, state.PidStart) && i < 1000; i++)
             {
                 System.Threading.Thread.Sleep(2);
             }
@@ -143,16 +143,28 @@ internal sealed partial class ContainerManager(RunscConfig config)
         HookRunner.RunAll("poststart", hooks?.Poststart, state.Describe("running"));
     }
 
-    /// <summary>Interfaces that are in the container's network namespace by now move into the sandbox; with the host's sockets it only learns of them.</summary>
+    /// <summary>
+    /// Interfaces that are in the network namespace by the first start of a container move into the sandbox; with the host's sockets it only learns of them.
+    /// The sandbox's lock is held.
+    /// </summary>
     private void MoveNetwork(ContainerState state)
     {
+        SandboxState? sandbox = _states.TryReadSandbox(state.Sandbox);
+        if (sandbox is null || sandbox.HasNetwork || config.Network == "none")
+        {
+            return;
+        }
+
         List<int> sockets = [];
         try
         {
+            // Kept before anything is changed, so that it can be put back whatever happens to this process.
             NetworkSetup setup = config.Network == "host"
-                ? NetworkScraper.Look(state.SandboxPid, config.Rootless)
-                : NetworkScraper.TakeOver(state.SandboxPid, sockets, config.Rootless);
+                ? NetworkScraper.Look(sandbox.Pid, config.Rootless)
+                : NetworkScraper.TakeOver(sandbox.Pid, sockets, found => Keep(sandbox, found), config.Rootless);
             Call(state, new ControlRequest { Command = "network", Network = setup }, [.. sockets]);
+            sandbox.HasNetwork = true;
+            _states.SaveSandbox(sandbox);
         }
         finally
         {
@@ -160,16 +172,17 @@ internal sealed partial class ContainerManager(RunscConfig config)
         }
     }
 
-    /// <summary>The end of a container that this process has created: its exit status as a shell tells it.</summary>
-    public int WaitForOwn(ContainerState state)
+    private void Keep(SandboxState sandbox, NetworkSetup found)
     {
-        if (!state.IsFirst)
-        {
-            return Wait(state.Id, 0);
-        }
+        sandbox.Taken = sandbox.NetworkPath is null ? null : found;
+        _states.SaveSandbox(sandbox);
+    }
 
-        int result = HostProcess.Wait(state.SandboxPid, out int status);
-        return result < 0 ? throw new RunscException($"cannot wait for the sandbox: errno {-result}") : ShellStatus(status);
+    /// <summary>The end of a container that this process has created: its exit status as a shell tells it.</summary>
+    public static int WaitForOwn(ContainerState state)
+    {
+        int result = HostProcess.Wait(state.Pid, out int status);
+        return result < 0 ? throw new RunscException($"cannot wait for the container: errno {-result}") : ShellStatus(status);
     }
 
     /// <summary>wait: blocks until the first process of a container has ended; its exit status.</summary>
@@ -214,7 +227,7 @@ internal sealed partial class ContainerManager(RunscConfig config)
     /// <summary>kill: a signal for the first process, for another, for a process group, or for all.</summary>
     public void Kill(string id, int signal, int process, bool all)
     {
-        ContainerState state = Refresh(_states.Load(id));
+        ContainerState state = _states.Load(id);
         if (state.Status is not ("created" or "running" or "paused"))
         {
             throw new RunscException($"cannot kill container \"{state.Id}\": container not running");
@@ -245,20 +258,20 @@ internal sealed partial class ContainerManager(RunscConfig config)
         catch (RunscException) when (force)
         {
             StateDirectory.CheckId(id);
-            using ContainerLock orphan = _states.Lock(id);
+            using FileLock orphan = _states.Lock(id);
             _states.Remove(id);
             orphan.RemoveFile();
             return;
         }
 
-        using ContainerLock held = _states.Lock(state.Id);
-        state = Refresh(_states.TryRead(state.Id) ?? state);
+        using FileLock? sandbox = _states.LockSandbox(state.Sandbox);
+        using FileLock held = _states.Lock(state.Id);
+        state = _states.TryRead(state.Id) ?? state;
         if (!force && state.Status is not ("stopped" or "created"))
         {
             throw new RunscException($"cannot delete container \"{state.Id}\" that is not stopped: {state.Status}");
         }
 
-        // Whatever else is in a sandbox goes with its first container; its own `delete` finds it stopped.
         new Launcher(config, _states).Destroy(state);
         held.RemoveFile();
         HookRunner.RunAll("poststop", state.Spec?.Hooks?.Poststop, state.Describe("stopped"));
@@ -266,7 +279,7 @@ internal sealed partial class ContainerManager(RunscConfig config)
 
     public OciState State(string id)
     {
-        ContainerState state = Refresh(_states.Load(id));
+        ContainerState state = _states.Load(id);
         return state.Describe(state.Status);
     }
 
@@ -277,12 +290,12 @@ internal sealed partial class ContainerManager(RunscConfig config)
         {
             if (_states.TryRead(id) is ContainerState state)
             {
-                string status = Refresh(state).Status;
+                string status = state.Status;
                 entries.Add(new ListEntry
                 {
                     OciVersion = state.OciVersion,
                     Id = state.Id,
-                    Pid = status == "stopped" ? 0 : state.SandboxPid,
+                    Pid = status == "stopped" ? 0 : state.Pid,
                     Status = status,
                     Bundle = state.Bundle,
                     Rootfs = state.Spec?.Root?.Path is string root ? Path.GetFullPath(Path.Combine(state.Bundle, root)) : null,
@@ -305,7 +318,7 @@ internal sealed partial class ContainerManager(RunscConfig config)
     /// <param name="evenPaused">A paused container takes it too; it runs once the container does.</param>
     public int Execute(string id, ProcessSpec process, ReadOnlySpan<int> standard, bool evenPaused)
     {
-        ContainerState state = Refresh(_states.Load(id));
+        ContainerState state = _states.Load(id);
         if (state.Status == "paused" && !evenPaused)
         {
             throw new RunscException($"cannot exec in a paused container (use --ignore-paused to override): \"{state.Id}\"");
@@ -340,8 +353,8 @@ internal sealed partial class ContainerManager(RunscConfig config)
     private void ChangePhase(string id, string from, string command, string to)
     {
         ContainerState state = _states.Load(id);
-        using ContainerLock held = _states.Lock(state.Id);
-        state = Refresh(_states.Load(state.Id));
+        using FileLock held = _states.Lock(state.Id);
+        state = _states.Load(state.Id);
         if (state.Status != from)
         {
             throw new RunscException($"cannot {command} container \"{state.Id}\": container not {from}: it is {state.Status}");
@@ -354,35 +367,14 @@ internal sealed partial class ContainerManager(RunscConfig config)
 
     private ContainerState RunningState(string id)
     {
-        ContainerState state = Refresh(_states.Load(id));
+        ContainerState state = _states.Load(id);
         return state.Status is "running" or "paused" ? state : throw new RunscException($"container \"{state.Id}\" is not running: it is {state.Status}");
-    }
-
-    /// <summary>A further container of a sandbox ends without its sandbox: the Sentry is asked.</summary>
-    private ContainerState Refresh(ContainerState state)
-    {
-        if (state.IsFirst || state.Status is not ("running" or "paused" or "created"))
-        {
-            return state;
-        }
-
-        try
-        {
-            string? now = Call(state, new ControlRequest { Command = "state" }).State;
-            state.Phase = now == "stopped" ? "stopped" : state.Phase;
-        }
-        catch (RunscException)
-        {
-            state.Phase = "stopped";
-        }
-
-        return state;
     }
 
     /// <summary>A request about a container to its sandbox.</summary>
     public ControlAnswer Call(ContainerState state, ControlRequest request, ReadOnlySpan<int> descriptors = default)
     {
         request.Container = state.IsFirst ? "" : state.Id;
-        return ControlSocket.Call(_states.SocketOf(state.SandboxId), request, descriptors);
+        return ControlSocket.Call(_states.SocketOf(state.Sandbox), request, descriptors);
     }
 }

@@ -19,10 +19,15 @@ internal sealed class ContainerState
 
     public string OciVersion { get; set; } = "";
 
-    /// <summary>creating, created, running, paused; stopped for a further container that has been killed.</summary>
+    /// <summary>creating, created, running, paused.</summary>
     public string Phase { get; set; } = "creating";
 
-    /// <summary>The Sentry's process on the host, and when it began (in ticks since the host's start).</summary>
+    /// <summary>The process that stands for the container on the host and ends with its exit status, and when it began (in ticks since the host's start).</summary>
+    public int Pid { get; set; }
+
+    public ulong PidStart { get; set; }
+
+    /// <summary>The Sentry's process on the host, and when it began.</summary>
     public int SandboxPid { get; set; }
 
     public ulong SandboxStart { get; set; }
@@ -37,14 +42,14 @@ internal sealed class ContainerState
 
     public Dictionary<string, string> Annotations { get; set; } = [];
 
-    /// <summary>The container whose sandbox this one is in; its own id for the first.</summary>
-    public string SandboxId { get; set; } = "";
+    /// <summary>Key of the sandbox that it is in.</summary>
+    public string Sandbox { get; set; } = "";
+
+    /// <summary>The sandbox was made for this container.</summary>
+    public bool IsFirst { get; set; }
 
     /// <summary>Its control group: directories by controller, see ControlGroup.</summary>
     public Dictionary<string, string> CgroupPaths { get; set; } = [];
-
-    /// <summary>The group of the sandbox's processes when it is another one (dev.gvisor.spec.cgroup-parent).</summary>
-    public Dictionary<string, string> SandboxCgroupPaths { get; set; } = [];
 
     /// <summary>The specification that it was made from: its bundle may have gone since.</summary>
     [JsonIgnore]
@@ -61,12 +66,9 @@ internal sealed class ContainerState
         set => _spec.Json = value;
     }
 
+    /// <summary>creating, created, running, paused or stopped, as its process is now.</summary>
     [JsonIgnore]
-    public bool IsFirst => SandboxId == Id;
-
-    /// <summary>creating, created, running, paused or stopped, as the processes are now. Of a further container of a sandbox only the Sentry knows whether it has ended.</summary>
-    [JsonIgnore]
-    public string Status => Phase is "creating" or "stopped" ? Phase : HostProcesses.IsAlive(SandboxPid, SandboxStart) ? Phase : "stopped";
+    public string Status => Phase == "creating" || HostProcesses.IsAlive(Pid, PidStart) ? Phase : "stopped";
 
     /// <summary>The state that the specification defines.</summary>
     /// <param name="status">As it is now, or as a hook is to see it.</param>
@@ -75,7 +77,7 @@ internal sealed class ContainerState
         OciVersion = OciVersion,
         Id = Id,
         Status = status,
-        Pid = status == "stopped" ? 0 : SandboxPid,
+        Pid = status == "stopped" ? 0 : Pid,
         Bundle = Bundle,
         Annotations = Annotations.Count == 0 ? null : Annotations,
     };
@@ -129,6 +131,7 @@ internal sealed class WaitOutput
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ContainerState))]
+[JsonSerializable(typeof(SandboxState))]
 [JsonSerializable(typeof(OciState))]
 [JsonSerializable(typeof(List<ListEntry>))]
 [JsonSerializable(typeof(WaitOutput))]

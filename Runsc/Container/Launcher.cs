@@ -9,6 +9,7 @@ using Runsc.Container.Cgroups;
 using Runsc.Container.Hooks;
 using Runsc.Container.Namespaces;
 using Runsc.Container.Network;
+using Runsc.Container.Systemd;
 using Runsc.Control;
 using Runsc.Host.Processes;
 using Runsc.Host.Syscalls;
@@ -31,6 +32,9 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
     /// <summary>Descriptors that this process opened for its children, closed at the end whatever happens.</summary>
     private readonly List<int> _own = [];
 
+    // Waits in a new scope of systemd until the socket among the above is closed.
+    private int _placeholder;
+
     /// <summary>
     /// Makes a container that waits for its start. Its state is saved before the processes do anything, so that `delete --force` finds them;
     /// on failure nothing is left.
@@ -38,20 +42,22 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
     /// <param name="state">Id, bundle and so on; process ids are filled in.</param>
     /// <param name="spec">The checked specification.</param>
     /// <param name="standard">Standard input, output and error of the container; they stay the caller's.</param>
+    /// <param name="place">The sandbox that it goes to.</param>
     /// <exception cref="RunscException">One line for the user.</exception>
-    public void Create(ContainerState state, Spec spec, IReadOnlyList<int> standard)
+    public void Create(ContainerState state, Spec spec, IReadOnlyList<int> standard, Placement place)
     {
+        Dictionary<string, string> shared = place.FindShared(states, spec.Linux);
         states.Create(state);
         bool done = false;
         try
         {
-            if (state.IsFirst)
+            if (place.Sandbox is SandboxState sandbox)
             {
-                StartSandbox(state, spec, standard);
+                StartInSandbox(state, spec, standard, sandbox, place.IsPod, shared);
             }
             else
             {
-                StartInSandbox(state, spec, standard);
+                StartSandbox(state, spec, standard);
             }
 
             done = true;
@@ -64,6 +70,11 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             }
 
             _own.Clear();
+            if (_placeholder > 0)
+            {
+                _ = HostProcess.Wait(_placeholder, out _);
+            }
+
             if (!done)
             {
                 Destroy(state);
@@ -71,10 +82,15 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         }
     }
 
-    /// <summary>Ends the processes of a container, and removes its control group and its state.</summary>
+    /// <summary>
+    /// Ends the processes of a container, and removes its control group and its state. The last container takes its sandbox along. The locks of both are held,
+    /// but that of a sandbox which nobody knows yet.
+    /// </summary>
     public void Destroy(ContainerState state)
     {
-        if (state.IsFirst)
+        bool isLast = !states.ContainersOf(state.Sandbox).Exists(other => other.Id != state.Id);
+        SandboxState? sandbox = states.TryReadSandbox(state.Sandbox);
+        if (isLast)
         {
             End(state.SandboxPid, state.SandboxStart);
         }
@@ -83,9 +99,25 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             EndInSandbox(state);
         }
 
+        End(state.Pid, state.PidStart);
         End(state.GoferPid, state.GoferStart);
-        ControlGroup.Load(state.CgroupPaths)?.Remove();
-        ControlGroup.Load(state.SandboxCgroupPaths)?.Remove();
+        if (isLast || !state.IsFirst)
+        {
+            // The Sentry may still be in the group of the container that it was made for.
+            ControlGroup.Load(state.CgroupPaths)?.Remove();
+        }
+
+        if (isLast && sandbox is not null)
+        {
+            ControlGroup.Load(sandbox.CgroupPaths)?.Remove();
+            NetworkReturn.PutBack(states, sandbox, config.Rootless);
+        }
+
+        if (isLast)
+        {
+            states.RemoveSandbox(state.Sandbox);
+        }
+
         states.Remove(state.Id);
     }
 
@@ -121,16 +153,19 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             NetworkScraper.RefuseHostNamespace();
         }
 
+        SandboxState sandbox = new() { Key = state.Sandbox, FirstId = state.Id, NetworkPath = plan.NetworkPath };
+        states.CreateSandbox(sandbox);
         string? label = HostLabels.Check(spec);
         int program = Own(HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/exe\0"u8, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC), "/proc/self/exe");
         int kvm = config.Platform == "kvm" ? OpenKvm() : -1;
         int log = OpenLog(state.Id);
-        int control = Own(HostPacketSocket.Listen(states.SocketOf(state.Id)), "the control socket");
+        int control = Own(HostPacketSocket.Listen(states.SocketOf(sandbox.Key)), "the control socket");
         int network = plan.NetworkPath is null ? -1 : Own(plan.OpenNetwork(), plan.NetworkPath);
         List<TreeInfo> goferTrees = [], bootTrees = [];
         AddTrees(state, spec, goferTrees, bootTrees);
-        ControlGroup? group = MakeGroup(state, spec);
+        ControlGroup? group = MakeGroup(state, spec, sandbox);
 
+        Pair(out int holder, out int holderChild);
         Pair(out int goferReady, out int goferReadyChild);
         StartGofer(state, spec, plan, program, log, goferTrees, goferReady, goferReadyChild, group, label);
 
@@ -146,6 +181,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             ReadyFd = bootReadyChild,
             LogFd = log,
             ExitFd = OpenExitFile(state.Id),
+            HolderFd = holder,
             Trees = bootTrees,
             MemoryLimit = HostMemoryLimit(),
             TotalMemory = Math.Min(HostMemoryLimit(), (ulong)Math.Max(group?.ReadMemoryLimit() ?? long.MaxValue, 1)),
@@ -154,7 +190,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             ExecLabel = label,
             User = NamespacePlan.Maps(plan.UserIds, Nobody) && NamespacePlan.Maps(plan.GroupIds, Nobody) ? Nobody : 0,
         };
-        List<int> bootFds = [program, kvm, control, bootReadyChild, log, boot.ExitFd];
+        List<int> bootFds = [program, kvm, control, bootReadyChild, log, boot.ExitFd, holder];
         bootTrees.ForEach(tree => bootFds.Add(tree.Socket));
         foreach (int fd in standard)
         {
@@ -167,6 +203,10 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         state.SandboxPid = Run("runsc-sandbox", "boot", program, boot, bootFds, plan, plan.Sentry, network < 0 ? [] : [network]);
         state.SandboxStart = HostProcesses.StartOf(state.SandboxPid);
         states.Save(state);
+        (sandbox.Pid, sandbox.Start) = (state.SandboxPid, state.SandboxStart);
+        Identify(sandbox, network);
+        states.SaveSandbox(sandbox);
+        StartHolder(state, spec, holderChild, network, group);
         Admit(state.SandboxPid, group, spec, bootReady);
 
         CloseOwn(goferReadyChild);
@@ -184,7 +224,56 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         AwaitReady(bootReady, "sandbox");
         state.Phase = "created";
         states.Save(state);
+        sandbox.IsReady = true;
+        states.SaveSandbox(sandbox);
         _ = HostFile.Write(bootReady, "c"u8);
+    }
+
+    /// <summary>Which network namespace a sandbox has: the one that it has joined, or what its process has made.</summary>
+    private static void Identify(SandboxState sandbox, int network)
+    {
+        int result = network >= 0
+            ? HostFile.Stat(network, out StatBuffer space)
+            : HostFile.StatAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes($"/proc/{sandbox.Pid}/ns/net"), 0], 0, out space);
+        (sandbox.NetworkDevice, sandbox.NetworkInode) = result == 0 ? (space.Device, space.Inode) : (0, 0);
+    }
+
+    /// <summary>Starts the process that stands for the container; it ends with the byte that the sandbox writes to the other end of its socket.</summary>
+    /// <param name="state">Gets its number.</param>
+    /// <param name="spec">For its place on the host.</param>
+    /// <param name="socket">Its end.</param>
+    /// <param name="network">The sandbox's network namespace; −1: what the Sentry has made.</param>
+    /// <param name="group">The container's control group.</param>
+    private void StartHolder(ContainerState state, Spec spec, int socket, int network, ControlGroup? group)
+    {
+        int program = Own(HolderProgram.Open(socket), "the container's process");
+
+        // It shows the container's namespaces to those who look for them by its number, as far as this user may make some.
+        int spaces = Environment.IsPrivilegedProcess ? HostProcess.CLONE_NEWIPC | HostProcess.CLONE_NEWUTS | HostProcess.CLONE_NEWPID : 0;
+        List<int> joined = [];
+        if (Environment.IsPrivilegedProcess)
+        {
+            int space = network >= 0 ? network : Own(NamespacePlan.Open($"/proc/{state.SandboxPid}/ns/net"), "the network namespace");
+            if (!NamespacePlan.IsOwn(space, "net"))
+            {
+                joined.Add(space);
+            }
+        }
+
+        _ = HostFile.SetCloseOnExec(socket, false);
+
+        // What `docker top` shows is the host's ps.
+        state.Pid = HostProcess.Start(program, spec.Process!.Args!, [], spaces, joined);
+        if (state.Pid < 0)
+        {
+            throw new RunscException($"cannot start the container's process: errno {-state.Pid}");
+        }
+
+        state.PidStart = HostProcesses.StartOf(state.Pid);
+        states.Save(state);
+        CloseOwn(socket);
+        CloseOwn(program);
+        PlaceOnHost(state.Pid, group, spec);
     }
 
     private void StartGofer(
@@ -203,7 +292,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             MountPoints = config.Overlay2 == "none" && spec.Root!.Readonly ? MountPointsOf(state, spec) : [],
         };
         List<int> descriptors = [program, readyChild, log];
-        trees.ForEach(tree => descriptors.Add(tree.Socket));
+        trees.ForEach(tree => descriptors.AddRange([tree.Socket, tree.RootFd]));
         state.GoferPid = Run("runsc-gofer", "gofer", program, gofer, descriptors, plan, plan.Gofer, []);
         state.GoferStart = HostProcesses.StartOf(state.GoferPid);
         states.Save(state);
@@ -212,6 +301,12 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
 
     /// <summary>Gives a new process its place on the host, and lets it go on.</summary>
     private void Admit(int pid, ControlGroup? group, Spec spec, int ready)
+    {
+        PlaceOnHost(pid, group, spec);
+        _ = HostFile.Write(ready, "g"u8);
+    }
+
+    private void PlaceOnHost(int pid, ControlGroup? group, Spec spec)
     {
         group?.Add(pid);
         if (spec.Process!.OomScoreAdj is int score)
@@ -228,8 +323,6 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
                 }
             }
         }
-
-        _ = HostFile.Write(ready, "g"u8);
     }
 
     /// <summary>The hooks of the runtime are through: those of the container may run, which is the gofer's to do.</summary>
@@ -241,7 +334,10 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         }
     }
 
-    private ControlGroup? MakeGroup(ContainerState state, Spec spec)
+    /// <param name="state">Gets the container's group.</param>
+    /// <param name="spec">Says where it is and what its limits are.</param>
+    /// <param name="made">A new sandbox, whose processes get a group; null: the limits of the container's own group are all there are.</param>
+    private ControlGroup? MakeGroup(ContainerState state, Spec spec, SandboxState? made)
     {
         if (config.IgnoreCgroups)
         {
@@ -263,15 +359,19 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         // Saved first: what is made from here on is found by `delete --force`.
         state.CgroupPaths = new Dictionary<string, string>(group.Paths);
         ControlGroup sandbox = group;
-        if (state.IsFirst && state.Annotations.TryGetValue("dev.gvisor.spec.cgroup-parent", out string? parent))
+        if (made is not null)
         {
-            sandbox = ControlGroup.For(mounts, $"{parent.TrimEnd('/')}/{state.Id}", state.Id, systemd: false)!;
-            state.SandboxCgroupPaths = new Dictionary<string, string>(sandbox.Paths);
+            sandbox = state.Annotations.TryGetValue("dev.gvisor.spec.cgroup-parent", out string? parent)
+                ? ControlGroup.For(mounts, $"{parent.TrimEnd('/')}/{state.Id}", state.Id, systemd: false)!
+                : group;
+            made.CgroupPaths = new Dictionary<string, string>(sandbox.Paths);
+            states.SaveSandbox(made);
         }
 
         states.Save(state);
         try
         {
+            StartScope(state, spec, mounts.IsUnifiedOnly);
             group.Create();
             sandbox.Create();
             sandbox.Apply(spec.Linux?.Resources ?? new ResourcesSpec());
@@ -280,12 +380,44 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         {
             // An ordinary user has no groups, unless the system has given some away.
             state.CgroupPaths = [];
-            state.SandboxCgroupPaths = [];
             states.Save(state);
+            if (made is not null)
+            {
+                made.CgroupPaths = [];
+                states.SaveSandbox(made);
+            }
+
             return null;
         }
 
         return sandbox;
+    }
+
+    /// <summary>Tells systemd of the container's group. A scope has a process from its beginning: one that waits until the sandbox's are in.</summary>
+    private void StartScope(ContainerState state, Spec spec, bool isUnified)
+    {
+        if (!config.SystemdCgroup || !RootlessIds.IsHostRoot())
+        {
+            return;
+        }
+
+        (string slice, string unit) = SystemdPath.Parse(spec.Linux?.CgroupsPath, state.Id);
+        if (!unit.EndsWith(".scope", StringComparison.Ordinal))
+        {
+            throw new RunscException($"linux.cgroupsPath: {unit}: a container is a scope");
+        }
+
+        Pair(out _, out int socket);
+        int program = Own(HolderProgram.Open(socket), "a process for the scope");
+        _ = HostFile.SetCloseOnExec(socket, false);
+        _placeholder = HostProcess.Start(program, ["runsc-scope"], [], 0);
+        CloseOwn(socket);
+        if (_placeholder < 0)
+        {
+            throw new RunscException($"cannot start a process for the scope: errno {-_placeholder}");
+        }
+
+        new SystemdScope().Start(unit, slice, _placeholder, spec.Linux?.Resources ?? new ResourcesSpec(), isUnified);
     }
 
     /// <summary>Where mounts go: a directory with a slash behind it.</summary>
@@ -325,9 +457,33 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
 
                 AddTree(gofer, boot, source, i, readOnly: (options.Flags & Mount.MS_RDONLY) != 0 || config.Overlay2.StartsWith("all:", StringComparison.Ordinal));
 
+                gofer[^1].IsRecursive = options.IsRecursive;
+                MapIds(gofer[^1], mount, options, spec.Linux);
+                boot[^1].UserIds = gofer[^1].UserIds;
+
                 // A container's own mounts are in its own kernel, so that sharing them is following only.
                 gofer[^1].Follows = options.Propagation is "slave" or "rslave" or "shared" or "rshared" && Directory.Exists(source);
             }
+        }
+    }
+
+    /// <summary>Mapped ids: of the mount, or as the container's own where only the option is given.</summary>
+    private void MapIds(TreeInfo tree, MountSpec mount, MountOptions options, LinuxSpec? linux)
+    {
+        List<IdMappingSpec>? users = mount.UidMappings is { Count: > 0 } ? mount.UidMappings : options.MapsIds ? linux?.UidMappings : null;
+        List<IdMappingSpec>? groups = mount.GidMappings is { Count: > 0 } ? mount.GidMappings : options.MapsIds ? linux?.GidMappings : null;
+        if (users is null || groups is null)
+        {
+            return;
+        }
+
+        if (linux?.UidMappings is { Count: > 0 })
+        {
+            tree.RootFd = Own(IdMappedMount.Open(tree.Path, options.IsRecursive, options.MapsBelow, users, groups), tree.Path);
+        }
+        else
+        {
+            (tree.UserIds, tree.GroupIds, tree.MapsBelow) = (users, groups, options.MapsBelow);
         }
     }
 

@@ -44,6 +44,12 @@ internal sealed class StartInfo
     /// <summary>Boot: a file that gets the exit status of the container, for those who ask when the sandbox has gone.</summary>
     public int ExitFd { get; set; } = -1;
 
+    /// <summary>Boot: gets the exit status of the container in one byte; its other end is the container's process on the host, which closes it when it is killed.</summary>
+    public int HolderFd { get; set; } = -1;
+
+    /// <summary>A further container: which container's names (uts), IPC (ipc) and process ids (pid) it shares, by type; empty for the first container's.</summary>
+    public Dictionary<string, string> Shared { get; set; } = [];
+
     /// <summary>Where debug lines go; −1 for nowhere.</summary>
     public int LogFd { get; set; } = -1;
 
@@ -89,13 +95,24 @@ internal sealed class TreeInfo
     /// <summary>Gofer: where it is on the host; opened by the first stage.</summary>
     public string Path { get; set; } = "";
 
-    /// <summary>Gofer: the opened root.</summary>
+    /// <summary>Gofer: the opened root; −1: the first stage opens it.</summary>
     public int RootFd { get; set; } = -1;
 
     /// <summary>Index in the specification's mounts; −1 for the root.</summary>
     public int Mount { get; set; } = -1;
 
     public bool ReadOnly { get; set; }
+
+    /// <summary>Gofer: with what is mounted below.</summary>
+    public bool IsRecursive { get; set; } = true;
+
+    /// <summary>Gofer: how it shows the owners of files (mounts[].uidMappings and gidMappings); empty: as they are.</summary>
+    public List<IdMappingSpec> UserIds { get; set; } = [];
+
+    public List<IdMappingSpec> GroupIds { get; set; } = [];
+
+    /// <summary>Gofer: also on the file systems that are mounted below (ridmap).</summary>
+    public bool MapsBelow { get; set; }
 
     /// <summary>Gofer: what the host mounts below it later is seen, too (mount_namespaces(7): a slave).</summary>
     public bool Follows { get; set; }

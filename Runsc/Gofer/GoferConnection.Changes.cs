@@ -40,7 +40,7 @@ internal sealed partial class GoferConnection
 
         if (error == Errno.None)
         {
-            WireAttributes.WriteWithDevice(ref writer, stat);
+            WriteAttributes(ref writer, stat);
         }
 
         return error;
@@ -139,6 +139,12 @@ internal sealed partial class GoferConnection
     {
         node = null;
         stat = default;
+        Errno owner = TakeOwner(directory, ref uid, ref gid);
+        if (owner != Errno.None)
+        {
+            return owner;
+        }
+
         uint type = mode & (uint)Stat.S_IFMT;
         Span<byte> room = stackalloc byte[Protocol.MaxName + 1];
         ReadOnlySpan<byte> path = Terminate(name, room);

@@ -84,7 +84,7 @@ internal sealed partial class GoferConnection
 
             if (withAttributes)
             {
-                WireAttributes.WriteWithDevice(ref writer, stat);
+                WriteAttributes(ref writer, stat);
                 writer.PatchUInt16(countAt, 1);
             }
         }
@@ -105,7 +105,7 @@ internal sealed partial class GoferConnection
                     current = next;
                     if (withAttributes)
                     {
-                        WireAttributes.WriteWithDevice(ref writer, stat);
+                        WriteAttributes(ref writer, stat);
                     }
                     else
                     {
@@ -146,6 +146,7 @@ internal sealed partial class GoferConnection
         if (error == Errno.None)
         {
             error = Result(HostFile.Stat(node.PathFd, out StatBuffer stat));
+            export.Ids?.Show(ref stat);
             WireAttributes.Write(ref writer, stat);
         }
 
@@ -181,7 +182,8 @@ internal sealed partial class GoferConnection
         {
             uid = (valid & Protocol.SetUid) != 0 ? uid : uint.MaxValue;
             gid = (valid & Protocol.SetGid) != 0 ? gid : uint.MaxValue;
-            error = Result(HostFile.ChownAt(node.PathFd, "\0"u8, uid, gid, Fcntl.AT_EMPTY_PATH | Fcntl.AT_SYMLINK_NOFOLLOW));
+            error = TakeOwner(node, ref uid, ref gid);
+            error = error != Errno.None ? error : Result(HostFile.ChownAt(node.PathFd, "\0"u8, uid, gid, Fcntl.AT_EMPTY_PATH | Fcntl.AT_SYMLINK_NOFOLLOW));
         }
 
         if (error == Errno.None && (valid & Protocol.SetMode) != 0)

@@ -24,6 +24,11 @@ internal sealed partial class GoferConnection(GoferExport export, int descriptor
     public void Serve()
     {
         Span<int> descriptors = stackalloc int[1];
+        if (export.Ids is OwnerMap ids && HostFile.Stat(export.Root, out StatBuffer root) == 0)
+        {
+            ids.RootDevice = root.Device;
+        }
+
         while (true)
         {
             long length = HostSocket.Receive(export.Socket, _request, descriptors, out int count);
@@ -281,6 +286,27 @@ internal sealed partial class GoferConnection(GoferExport export, int descriptor
         }
 
         return export.IsReadOnly ? Errno.EROFS : !node.IsDirectory ? Errno.ENOTDIR : WireNames.IsComponent(name) ? Errno.None : Errno.EINVAL;
+    }
+
+    private void WriteAttributes(ref WireWriter writer, StatBuffer stat)
+    {
+        export.Ids?.Show(ref stat);
+        WireAttributes.WriteWithDevice(ref writer, stat);
+    }
+
+    /// <summary>An owner as the file system is to have it. EOVERFLOW.</summary>
+    /// <param name="place">The file, or its directory.</param>
+    /// <param name="uid">−1 for none.</param>
+    /// <param name="gid">−1 for none.</param>
+    private Errno TakeOwner(GoferNode place, ref uint uid, ref uint gid)
+    {
+        if (export.Ids is not OwnerMap ids)
+        {
+            return Errno.None;
+        }
+
+        Errno error = Result(HostFile.Stat(place.PathFd, out StatBuffer stat));
+        return error != Errno.None ? error : ids.Take(stat.Device, ref uid, ref gid);
     }
 
     /// <summary>A checked name with its NUL; <paramref name="room"/> has Protocol.MaxName + 1 bytes.</summary>

@@ -11,7 +11,8 @@ namespace Runsc.Gofer;
 /// <param name="Socket">This end of a SOCK_SEQPACKET pair. The server closes it.</param>
 /// <param name="Root">An O_PATH descriptor of the attach point. The server closes it.</param>
 /// <param name="IsReadOnly">Nothing may be changed through this connection: EROFS.</param>
-internal readonly record struct GoferExport(int Socket, int Root, bool IsReadOnly);
+/// <param name="Ids">What owners look like and are written as; null: as they are.</param>
+internal readonly record struct GoferExport(int Socket, int Root, bool IsReadOnly, OwnerMap? Ids = null);
 
 /// <summary>The only process that opens files of the container. It trusts nothing that comes over its sockets, and never follows a symbolic link.</summary>
 internal static class GoferServer

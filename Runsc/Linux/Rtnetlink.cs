@@ -11,10 +11,14 @@ internal static class Rtnetlink
     public const ushort NLM_F_REQUEST = 0x1;
     public const ushort NLM_F_ACK = 0x4;
     public const ushort NLM_F_DUMP = 0x300;
+    public const ushort NLM_F_EXCL = 0x200;
+    public const ushort NLM_F_CREATE = 0x400;
 
     public const ushort RTM_GETLINK = 18;
+    public const ushort RTM_NEWADDR = 20;
     public const ushort RTM_DELADDR = 21;
     public const ushort RTM_GETADDR = 22;
+    public const ushort RTM_NEWROUTE = 24;
     public const ushort RTM_GETROUTE = 26;
     public const ushort RTM_GETNEIGH = 30;
 
@@ -29,6 +33,8 @@ internal static class Rtnetlink
     public const ushort IFA_LABEL = 3;
     public const ushort IFA_BROADCAST = 4;
     public const ushort IFA_FLAGS = 8;
+
+    public const uint IFA_F_NODAD = 0x02;
 
     public const ushort RTA_DST = 1;
     public const ushort RTA_OIF = 4;
@@ -46,4 +52,6 @@ internal static class Rtnetlink
     public const ushort NUD_PERMANENT = 0x80;
 
     public const byte RT_TABLE_MAIN = 254;
+
+    public const uint RTNH_F_ONLINK = 4;
 }

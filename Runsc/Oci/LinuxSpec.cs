@@ -30,7 +30,12 @@ internal sealed class LinuxSpec
 
     public string? MountLabel { get; set; }
 
+    /// <summary>This and the next two are seen only to be refused; those after version 1.2 of the specification, too.</summary>
     public JsonElement? IntelRdt { get; set; }
+
+    public JsonElement? MemoryPolicy { get; set; }
+
+    public JsonElement? NetDevices { get; set; }
 
     public PersonalitySpec? Personality { get; set; }
 

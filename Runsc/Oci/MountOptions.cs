@@ -64,6 +64,9 @@ internal sealed class MountOptions
     /// <summary>idmap, ridmap.</summary>
     public bool MapsIds { get; private set; }
 
+    /// <summary>ridmap: also what is mounted below the source.</summary>
+    public bool MapsBelow { get; private set; }
+
     /// <summary>One of private, rprivate, …; null when not given.</summary>
     public string? Propagation { get; private set; }
 
@@ -75,7 +78,7 @@ internal sealed class MountOptions
     {
         get
         {
-            List<string> names = [.. s_flags.Keys, .. s_propagation, .. s_recursive, "bind", "rbind", "tmpcopyup"];
+            List<string> names = [.. s_flags.Keys, .. s_propagation, .. s_recursive, "bind", "rbind", "idmap", "ridmap", "tmpcopyup"];
             names.Sort(StringComparer.Ordinal);
             return names;
         }
@@ -115,6 +118,7 @@ internal sealed class MountOptions
             else if (word is "idmap" or "ridmap")
             {
                 result.MapsIds = true;
+                result.MapsBelow |= word == "ridmap";
             }
             else
             {

@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using System.Text.Json;
 
 namespace Runsc.Oci;
 
@@ -34,6 +35,9 @@ internal sealed class ProcessSpec
     public string? SelinuxLabel { get; set; }
 
     public IoPrioritySpec? IoPriority { get; set; }
+
+    /// <summary>Seen only to be refused.</summary>
+    public JsonElement? ExecCPUAffinity { get; set; }
 }
 
 internal sealed class ConsoleSize

@@ -27,6 +27,13 @@ internal static class SeccompCompiler
 
     private static readonly string[] s_flags = ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"];
 
+    private static readonly string[] s_architectures =
+    [
+        "SCMP_ARCH_X86", "SCMP_ARCH_X86_64", "SCMP_ARCH_X32", "SCMP_ARCH_ARM", "SCMP_ARCH_AARCH64", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32",
+        "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE", "SCMP_ARCH_S390", "SCMP_ARCH_S390X",
+        "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64", "SCMP_ARCH_RISCV64", "SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K", "SCMP_ARCH_SH", "SCMP_ARCH_SHEB",
+    ];
+
     public static IReadOnlyList<string> Actions => s_actions;
 
     public static IReadOnlyList<string> Operators => s_operators;
@@ -41,6 +48,12 @@ internal static class SeccompCompiler
         foreach (string flag in spec.Flags ?? [])
         {
             Refuse(Array.IndexOf(s_flags, flag) < 0, where, $"flag {flag} is not supported");
+        }
+
+        foreach (string architecture in spec.Architectures ?? [])
+        {
+            // Programs of the others cannot run here: there is nothing to filter.
+            Refuse(Array.IndexOf(s_architectures, architecture) < 0, where, $"architectures: unknown name {architecture}");
         }
 
         Refuse(!string.IsNullOrEmpty(spec.ListenerPath), where, "listenerPath: notifications are not supported");

@@ -31,7 +31,7 @@ internal static class SpecCheck
         Refuse(!Directory.Exists(root), path, $"root.path {root}: no such directory");
         Refuse(spec.Hostname?.Length > 64, path, "hostname is longer than 64 characters");
         Refuse(spec.Domainname?.Length > 64, path, "domainname is longer than 64 characters");
-        CheckMounts(path, spec.Mounts ?? []);
+        CheckMounts(path, spec.Mounts ?? [], spec.Linux?.UidMappings is { Count: > 0 });
         CheckHooks(path, spec.Hooks);
         if (spec.Linux is LinuxSpec linux)
         {
@@ -69,6 +69,7 @@ internal static class SpecCheck
             _ = CapabilityNames.ToMask(set, $"{path}: {prefix}capabilities");
         }
 
+        Refuse(process.ExecCPUAffinity is not null, path, $"{prefix}execCPUAffinity is not supported");
         Refuse(process.OomScoreAdj is < -1000 or > 1000, path, $"{prefix}oomScoreAdj {process.OomScoreAdj} is not between -1000 and 1000");
         if (process.Scheduler is SchedulerSpec scheduler)
         {
@@ -100,13 +101,19 @@ internal static class SpecCheck
         return index < 0 ? null : (index << 13) | io.Priority;
     }
 
-    private static void CheckMounts(string path, List<MountSpec> mounts)
+    private static void CheckMounts(string path, List<MountSpec> mounts, bool hasUserNamespace)
     {
         foreach (MountSpec mount in mounts)
         {
             Refuse(string.IsNullOrEmpty(mount.Destination), path, "mounts: an entry has no destination");
             MountOptions options = MountOptions.Parse(mount);
-            Refuse(options.MapsIds || mount.UidMappings is { Count: > 0 } || mount.GidMappings is { Count: > 0 }, path, $"mounts: {mount.Destination}: mapped ids are not supported");
+            bool maps = mount.UidMappings is { Count: > 0 };
+            Refuse(maps != mount.GidMappings is { Count: > 0 }, path, $"mounts: {mount.Destination}: uidMappings and gidMappings belong together");
+            Refuse(options.MapsIds && !maps && !hasUserNamespace, path, $"mounts: {mount.Destination}: idmap needs uidMappings and gidMappings, of the mount or of linux");
+            Refuse((options.MapsIds || maps) && !options.IsBind, path, $"mounts: {mount.Destination}: ids can be mapped for bind mounts only");
+            Refuse(
+                (options.MapsIds || maps) && options.Propagation is "slave" or "rslave" or "shared" or "rshared", path,
+                $"mounts: {mount.Destination}: mapped ids and propagation {options.Propagation} do not go together");
             Refuse(options.IsBind && string.IsNullOrEmpty(mount.Source), path, $"mounts: {mount.Destination}: a bind mount needs a source");
             Refuse(!options.IsBind && string.IsNullOrEmpty(mount.Type), path, $"mounts: {mount.Destination}: type is missing");
             Refuse((options.Flags & Mount.MS_REMOUNT) != 0 && !options.IsBind, path, $"mounts: {mount.Destination}: remount is not supported");
@@ -140,6 +147,8 @@ internal static class SpecCheck
         }
 
         Refuse(linux.IntelRdt is not null, path, "linux.intelRdt is not supported");
+        Refuse(linux.MemoryPolicy is not null, path, "linux.memoryPolicy is not supported");
+        Refuse(linux.NetDevices is not null, path, "linux.netDevices is not supported");
         Refuse(linux.Personality?.Domain is not (null or "LINUX" or "LINUX32"), path, $"linux.personality: domain {linux.Personality?.Domain} is not supported");
         Refuse(linux.Personality?.Flags is { Count: > 0 }, path, "linux.personality: flags are not supported");
         foreach ((string clock, TimeOffsetSpec offset) in linux.TimeOffsets ?? [])
@@ -189,6 +198,12 @@ internal static class SpecCheck
         if (resources is null)
         {
             return;
+        }
+
+        foreach (DeviceRuleSpec rule in resources.Devices ?? [])
+        {
+            Refuse(rule.Type is not (null or "" or "a" or "b" or "c"), where, $"devices: unknown type {rule.Type}");
+            Refuse(rule.Access?.AsSpan().ContainsAnyExcept("rwm") ?? false, where, $"devices: access \"{rule.Access}\" is not of r, w and m");
         }
 
         foreach (HugepageSpec page in resources.HugepageLimits ?? [])

@@ -88,31 +88,6 @@ internal sealed class Runtime(Reaper reaper, ShimOptions options, string ns, str
         }
     }
 
-    /// <summary>Starts `wait ID`, the source of the exit status of a container that has no process of its own on the host.</summary>
-    /// <returns>The status as wait4(2) would tell; that of SIGKILL when the sandbox is gone without a word.</returns>
-    public async Task<int> Wait(string id)
-    {
-        int output = Memory(), none = Null();
-        string log = Path.Combine(bundle, $"log.{Interlocked.Increment(ref s_logs)}.json");
-        try
-        {
-            int status = await Begin(["wait", id], log, none, output, none).ConfigureAwait(false);
-            return status == 0 && JsonSerializer.Deserialize(ReadAll(output), ShimJson.Default.WaitResult) is WaitResult result
-                ? result.ExitStatus << 8
-                : Signal.SIGKILL;
-        }
-        catch (JsonException)
-        {
-            return Signal.SIGKILL;
-        }
-        finally
-        {
-            _ = HostFile.Close(output);
-            _ = HostFile.Close(none);
-            File.Delete(log);
-        }
-    }
-
     private Task<int> Begin(IReadOnlyList<string> command, string log, int input, int output, int error)
     {
         List<string> arguments = [_binary, "--root", Path.Combine(options.Root, ns), "--log", log, "--log-format", "json"];
@@ -222,10 +197,4 @@ internal sealed class Runtime(Reaper reaper, ShimOptions options, string ns, str
             throw new RunscException($"{file}: {error.Message}");
         }
     }
-}
-
-/// <summary>What `wait` prints.</summary>
-internal sealed class WaitResult
-{
-    public int ExitStatus { get; set; }
 }

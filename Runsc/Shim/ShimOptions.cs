@@ -185,9 +185,6 @@ internal sealed class BundleSpec
     /// <summary>The name that containers of one shim share: the pod's, or null.</summary>
     public string? Group => Get("io.containerd.runc.v2.group") ?? Get("io.kubernetes.cri.sandbox-id") ?? Get("io.kubernetes.cri-o.SandboxID");
 
-    /// <summary>Is it a further container of a sandbox that is there?</summary>
-    public bool IsInSandbox => Get("io.kubernetes.cri.container-type") == "container" || Get("io.kubernetes.cri-o.ContainerType") == "container";
-
     private string? Get(string name) => Annotations is not null && Annotations.TryGetValue(name, out string? value) && value.Length > 0 ? value : null;
 }
 
@@ -197,5 +194,4 @@ internal sealed class BundleSpec
 [JsonSerializable(typeof(RuntimeStats))]
 [JsonSerializable(typeof(LogLine))]
 [JsonSerializable(typeof(int[]))]
-[JsonSerializable(typeof(WaitResult))]
 internal sealed partial class ShimJson : JsonSerializerContext;

@@ -73,17 +73,17 @@ public sealed class ShimSettingsTests
     }
 
     [Theory]
-    [InlineData("{}", null, false)]
-    [InlineData("""{"annotations":{"io.kubernetes.cri.container-type":"sandbox","io.kubernetes.cri.sandbox-id":"pod"}}""", "pod", false)]
-    [InlineData("""{"annotations":{"io.kubernetes.cri.container-type":"container","io.kubernetes.cri.sandbox-id":"pod"}}""", "pod", true)]
-    [InlineData("""{"annotations":{"io.containerd.runc.v2.group":"g","io.kubernetes.cri.sandbox-id":"pod"}}""", "g", false)]
-    public void Bundle_Annotations_TellTheGroup(string json, string? group, bool inSandbox)
+    [InlineData("{}", null)]
+    [InlineData("""{"annotations":{"io.kubernetes.cri.container-type":"sandbox","io.kubernetes.cri.sandbox-id":"pod"}}""", "pod")]
+    [InlineData("""{"annotations":{"io.kubernetes.cri.container-type":"container","io.kubernetes.cri.sandbox-id":"pod"}}""", "pod")]
+    [InlineData("""{"annotations":{"io.containerd.runc.v2.group":"g","io.kubernetes.cri.sandbox-id":"pod"}}""", "g")]
+    public void Bundle_Annotations_TellTheGroup(string json, string? group)
     {
         string bundle = Directory.CreateTempSubdirectory("runsc-shim-").FullName;
         File.WriteAllText(Path.Combine(bundle, "config.json"), json);
         BundleSpec spec = BundleSpec.Load(bundle);
         Directory.Delete(bundle, recursive: true);
-        Assert.Equal((group, inSandbox), (spec.Group, spec.IsInSandbox));
+        Assert.Equal(group, spec.Group);
     }
 
     [Fact]

@@ -39,6 +39,9 @@ internal static class BootFilter
             .AllowIf(SysNo.newfstatat, ArgumentCheck.Int32(3, Fcntl.AT_EMPTY_PATH))
             .AllowValues(SysNo.fcntl, 1, Fcntl.F_GETFL, Fcntl.F_SETFL, Fcntl.F_GETFD, Fcntl.F_SETFD, Fcntl.F_DUPFD_CLOEXEC);
 
+        // Standard error is left by putting standard input, which is nothing, in its place.
+        rules.AllowIf(SysNo.dup3, ArgumentCheck.Int32(0, 0), ArgumentCheck.Int32(1, 2), ArgumentCheck.Int32(2, 0));
+
         // Waiting for descriptors, the gofer's and the control sockets.
         rules.Allow(SysNo.epoll_create1, SysNo.epoll_ctl, SysNo.epoll_wait, SysNo.epoll_pwait, SysNo.eventfd2, SysNo.pipe2)
             .Allow(SysNo.recvmmsg, SysNo.sendmmsg, SysNo.sendmsg, SysNo.recvmsg, SysNo.shutdown, SysNo.accept4);

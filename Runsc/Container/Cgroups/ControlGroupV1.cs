@@ -76,22 +76,11 @@ internal sealed class ControlGroupV1(IReadOnlyDictionary<string, string> paths) 
         }
     }
 
-    /// <summary>Allowed whatever the rules say, as callers expect of a runtime: /dev/null, zero, full, random, urandom, tty, ptmx, terminals; and device nodes may be made.</summary>
-    private static readonly string[] s_devices =
-        ["c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm", "c 136:* rwm", "c *:* m", "b *:* m"];
-
     private void ApplyDevices(List<DeviceRuleSpec> rules)
     {
-        foreach (DeviceRuleSpec rule in rules)
+        foreach (DeviceRule rule in rules.Count > 0 ? DeviceRule.All(rules) : [])
         {
-            string type = rule.Type is null or "" ? "a" : rule.Type;
-            string number = $"{(rule.Major is long major and >= 0 ? Text(major) : "*")}:{(rule.Minor is long minor and >= 0 ? Text(minor) : "*")}";
-            Set("devices", rule.Allow ? "devices.allow" : "devices.deny", type == "a" ? "a" : $"{type} {number} {(string.IsNullOrEmpty(rule.Access) ? "rwm" : rule.Access)}");
-        }
-
-        foreach (string device in rules.Count > 0 ? s_devices : [])
-        {
-            Set("devices", "devices.allow", device);
+            Set("devices", rule.Allow ? "devices.allow" : "devices.deny", rule.ToString());
         }
     }
 

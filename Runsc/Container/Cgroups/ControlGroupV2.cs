@@ -50,6 +50,11 @@ internal sealed class ControlGroupV2(IReadOnlyDictionary<string, string> paths) 
 
     public override void Apply(ResourcesSpec resources)
     {
+        if (resources.Devices is { Count: > 0 } devices)
+        {
+            DeviceProgram.Attach(Group, devices);
+        }
+
         if (resources.Memory is MemorySpec memory)
         {
             ApplyMemory(memory);

@@ -13,6 +13,14 @@ internal static class SystemdPath
     /// <exception cref="RunscException">It is not of that form.</exception>
     public static string Expand(string? path, string id)
     {
+        (string slice, string unit) = Parse(path, id);
+        return $"{ExpandSlice(slice)}/{unit}";
+    }
+
+    /// <summary>The names of the slice and of the scope, or of another slice, in it.</summary>
+    /// <exception cref="RunscException">It is not of that form.</exception>
+    public static (string Slice, string Unit) Parse(string? path, string id)
+    {
         if (string.IsNullOrEmpty(path))
         {
             path = $"system.slice:runsc:{id}";
@@ -27,7 +35,7 @@ internal static class SystemdPath
         string slice = parts[0].Length == 0 ? "system.slice" : parts[0];
         string unit = parts[2].EndsWith(".slice", StringComparison.Ordinal) ? parts[2]
             : parts[1].Length == 0 ? $"{parts[2]}.scope" : $"{parts[1]}-{parts[2]}.scope";
-        return $"{ExpandSlice(slice)}/{unit}";
+        return (slice, unit);
     }
 
     private static string ExpandSlice(string slice)

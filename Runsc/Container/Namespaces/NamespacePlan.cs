@@ -70,6 +70,14 @@ internal sealed class NamespacePlan
     /// <exception cref="RunscException">It cannot be opened.</exception>
     public int OpenNetwork() => NetworkPath is null ? -1 : Open(NetworkPath);
 
+    /// <summary>Is an open namespace the one that this process is in?</summary>
+    /// <param name="space">The namespace.</param>
+    /// <param name="name">Of its file in /proc/PID/ns.</param>
+    public static bool IsOwn(int space, string name) =>
+        HostFile.Stat(space, out StatBuffer one) == 0
+        && HostFile.StatAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes($"/proc/self/ns/{name}"), 0], 0, out StatBuffer own) == 0
+        && one.Inode == own.Inode && one.Device == own.Device;
+
     /// <summary>A namespace by its path, close-on-exec.</summary>
     /// <exception cref="RunscException">It cannot be opened.</exception>
     public static int Open(string path)

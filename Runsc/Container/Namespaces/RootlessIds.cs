@@ -93,6 +93,20 @@ internal static class RootlessIds
         return null;
     }
 
+    /// <summary>Root, and not just that of a user namespace (Podman's, of an ordinary user), which may not do all that root does.</summary>
+    public static bool IsHostRoot()
+    {
+        try
+        {
+            string[] map = File.ReadAllText("/proc/self/uid_map").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+            return Environment.IsPrivilegedProcess && (map.Length < 3 || (map[1] == "0" && map[2] == "4294967295"));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return Environment.IsPrivilegedProcess;
+        }
+    }
+
     private static bool IsOwnOnly(IReadOnlyList<IdMappingSpec> map) => map.Count == 1 && map[0].Size == 1;
 
     private static string[] ReadLines(string file)

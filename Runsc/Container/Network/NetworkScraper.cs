@@ -21,22 +21,23 @@ internal static class NetworkScraper
 {
     private const uint Up = 1;
     private const uint Loopback = 8;
-    private const uint Onlink = 4;
     private const int SocketBuffer = 4 << 20;
     private const int DefaultGso = 65536;
 
     /// <summary>Reads and takes over what is in the network namespace of a process.</summary>
     /// <param name="pid">The sandbox's process, which lives in the namespace.</param>
     /// <param name="descriptors">Gets the packet sockets, in the order of the links that are not loopback.</param>
+    /// <param name="keep">Gets what is found, before anything is changed.</param>
     /// <param name="rootless">An ordinary user's.</param>
     /// <exception cref="RunscException">One line for the user.</exception>
-    public static NetworkSetup TakeOver(int pid, List<int> descriptors, bool rootless = false) => InNamespace(pid, rootless, () => Read(descriptors));
+    public static NetworkSetup TakeOver(int pid, List<int> descriptors, Action<NetworkSetup>? keep = null, bool rootless = false) =>
+        InNamespace(pid, rootless, () => Read(descriptors, keep));
 
     /// <summary>Reads what is in the network namespace of a process, and leaves it there.</summary>
     /// <param name="pid">The sandbox's process.</param>
     /// <param name="rootless">An ordinary user's.</param>
     /// <exception cref="RunscException">One line for the user.</exception>
-    public static NetworkSetup Look(int pid, bool rootless) => InNamespace(pid, rootless, () => Read(null));
+    public static NetworkSetup Look(int pid, bool rootless) => InNamespace(pid, rootless, () => Read(null, null));
 
     private static NetworkSetup InNamespace(int pid, bool rootless, Func<NetworkSetup> work)
     {
@@ -46,7 +47,25 @@ internal static class NetworkScraper
             throw new RunscException($"cannot open the network namespace of the sandbox: errno {-space}");
         }
 
-        NetworkSetup? setup = null;
+        try
+        {
+            NetworkSetup setup = new();
+
+            // One inside the sandbox's user namespace that nobody but the sandbox can enter: there is nothing in it.
+            _ = TryEnter(space, rootless, () => setup = work());
+            return setup;
+        }
+        finally
+        {
+            _ = HostFile.Close(space);
+        }
+    }
+
+    /// <summary>Does something in a network namespace. False when an ordinary user may not enter it.</summary>
+    /// <exception cref="RunscException">As the work has thrown it, or nobody may enter.</exception>
+    public static bool TryEnter(int space, bool rootless, Action work)
+    {
+        bool done = false;
         RunscException? problem = null;
 
         // A thread of its own enters the namespace and never comes back.
@@ -55,19 +74,14 @@ internal static class NetworkScraper
             try
             {
                 int joined = (int)HostFile.Syscall(SysNo.setns, space, 0);
-                if (joined == -(int)Errno.EPERM && rootless)
+                if (joined < 0)
                 {
-                    // A namespace inside the sandbox's user namespace, which nobody but the sandbox can enter: there is nothing in it.
-                    setup = new NetworkSetup();
+                    problem = joined == -(int)Errno.EPERM && rootless ? null : new RunscException($"cannot enter the network namespace of the sandbox: errno {-joined}");
                     return;
                 }
 
-                if (joined < 0)
-                {
-                    throw new RunscException($"cannot enter the network namespace of the sandbox: errno {-joined}");
-                }
-
-                setup = work();
+                work();
+                done = true;
             }
             catch (RunscException error)
             {
@@ -76,8 +90,7 @@ internal static class NetworkScraper
         });
         thread.Start();
         thread.Join();
-        _ = HostFile.Close(space);
-        return problem is null ? setup! : throw problem;
+        return problem is null ? done : throw problem;
     }
 
     /// <summary>The namespace of the calling thread must be a container's: taking the host's addresses over would cut the host off.</summary>
@@ -92,7 +105,8 @@ internal static class NetworkScraper
     }
 
     /// <param name="descriptors">Gets the packet sockets; null: everything stays where it is.</param>
-    private static NetworkSetup Read(List<int>? descriptors)
+    /// <param name="keep">Gets what is found, before anything is changed.</param>
+    private static NetworkSetup Read(List<int>? descriptors, Action<NetworkSetup>? keep)
     {
         if (descriptors is not null)
         {
@@ -107,15 +121,7 @@ internal static class NetworkScraper
 
         try
         {
-            NetworkSetup setup = new();
-            foreach (byte[] body in Dump(socket, Rtnetlink.RTM_GETLINK, new byte[16]))
-            {
-                if (ReadLink(body) is { } link)
-                {
-                    setup.Links.Add(link);
-                }
-            }
-
+            NetworkSetup setup = ReadLinks(socket);
             List<byte[]> addresses = Dump(socket, Rtnetlink.RTM_GETADDR, new byte[8]);
             addresses.ForEach(body => ReadAddress(setup, body));
             Dump(socket, Rtnetlink.RTM_GETROUTE, new byte[12]).ForEach(body => ReadRoute(setup, body));
@@ -148,6 +154,8 @@ internal static class NetworkScraper
                 descriptors.Add(resolver);
             }
 
+            keep?.Invoke(setup);
+
             // Last: from here on the host does not answer, and the sandbox must.
             foreach (byte[] body in addresses)
             {
@@ -167,6 +175,22 @@ internal static class NetworkScraper
         {
             _ = HostFile.Close(socket);
         }
+    }
+
+    /// <summary>The interfaces that are up, without their addresses.</summary>
+    /// <exception cref="RunscException">One line for the user.</exception>
+    public static NetworkSetup ReadLinks(int socket)
+    {
+        NetworkSetup setup = new();
+        foreach (byte[] body in Dump(socket, Rtnetlink.RTM_GETLINK, new byte[16]))
+        {
+            if (ReadLink(body) is { } link)
+            {
+                setup.Links.Add(link);
+            }
+        }
+
+        return setup;
     }
 
     /// <summary>A socket to Docker's name server, which listens at 127.0.0.11 on a port of its own; negative if there is none.</summary>
@@ -278,7 +302,7 @@ internal static class NetworkScraper
             Scope = body[6],
             Kind = body[7],
             Mtu = mtu,
-            IsOnLink = (BinaryPrimitives.ReadUInt32LittleEndian(body.AsSpan(8)) & Onlink) != 0,
+            IsOnLink = (BinaryPrimitives.ReadUInt32LittleEndian(body.AsSpan(8)) & Rtnetlink.RTNH_F_ONLINK) != 0,
         });
     }
 

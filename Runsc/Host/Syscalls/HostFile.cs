@@ -25,6 +25,25 @@ internal static unsafe partial class HostFile
         }
     }
 
+    /// <summary>open_tree(2): a descriptor, or −errno.</summary>
+    public static int OpenTree(ReadOnlySpan<byte> path, uint flags)
+    {
+        fixed (byte* p = path)
+        {
+            return (int)HostResult.Of(SyscallNative(SysNo.open_tree, Fcntl.AT_FDCWD, (long)p, flags, 0, 0, 0));
+        }
+    }
+
+    /// <summary>mount_setattr(2) of the mount behind a descriptor. <paramref name="attributes"/>: struct mount_attr.</summary>
+    public static int SetMountAttributes(int fd, int flags, ReadOnlySpan<byte> attributes)
+    {
+        ReadOnlySpan<byte> empty = "\0"u8;
+        fixed (byte* p = empty, a = attributes)
+        {
+            return (int)HostResult.Of(SyscallNative(SysNo.mount_setattr, fd, (long)p, flags, (long)a, attributes.Length, 0));
+        }
+    }
+
     public static int Close(int fd) => HostResult.Of(CloseNative(fd));
 
     public static long Read(int fd, Span<byte> buffer)
@@ -214,6 +233,13 @@ internal static unsafe partial class HostFile
     {
         int flags = GetFlags(fd);
         return flags < 0 ? flags : HostResult.Of(FcntlNative(fd, Fcntl.F_SETFL, flags | Fcntl.O_NONBLOCK));
+    }
+
+    /// <summary>Takes O_NONBLOCK away, as <see cref="SetNonBlocking"/> adds it.</summary>
+    public static int SetBlocking(int fd)
+    {
+        int flags = GetFlags(fd);
+        return flags < 0 ? flags : HostResult.Of(FcntlNative(fd, Fcntl.F_SETFL, flags & ~Fcntl.O_NONBLOCK));
     }
 
     /// <summary>An ioctl that answers with an int.</summary>

@@ -54,9 +54,13 @@ internal static unsafe partial class HostNetlink
     }
 
     /// <summary>A change: 0, or −errno.</summary>
-    public static int Change(int socket, ushort type, ReadOnlySpan<byte> body)
+    /// <param name="socket">The route socket.</param>
+    /// <param name="type">RTM_NEW*, RTM_DEL*.</param>
+    /// <param name="body">The body of the request.</param>
+    /// <param name="flags">NLM_F_* beside those of every request.</param>
+    public static int Change(int socket, ushort type, ReadOnlySpan<byte> body, int flags = 0)
     {
-        int result = Send(socket, type, Rtnetlink.NLM_F_REQUEST | Rtnetlink.NLM_F_ACK, body);
+        int result = Send(socket, type, Rtnetlink.NLM_F_REQUEST | Rtnetlink.NLM_F_ACK | flags, body);
         byte[] buffer = new byte[4096];
         result = result < 0 ? result : Receive(socket, buffer);
         return result < 0 ? result : result < HeaderSize + 4 ? -(int)Errno.EPROTO : BinaryPrimitives.ReadInt32LittleEndian(buffer.AsSpan(HeaderSize));

@@ -6,6 +6,9 @@ namespace Runsc.Sentry.Kernel;
 /// <summary>The tasks of the sandbox. Ids are unique within a container: whoever looks for one says whose.</summary>
 internal sealed partial class SentryKernel
 {
+    // Tasks by the container that they belong to. Guarded by TaskLock.
+    private readonly Dictionary<string, int> _homeCounts = [];
+
     /// <summary>
     /// Lock held: TaskLock. Gives a task the next free id of its container, or the one that is wanted. False when that is taken, or when there
     /// are too many tasks.
@@ -19,11 +22,14 @@ internal sealed partial class SentryKernel
             _spaces.Add(container, space);
         }
 
-        if (_taskCount >= MaxTasks || (TaskLimits.TryGetValue(container, out long limit) && space.Count >= limit) || !space.TryAdd(task, wanted))
+        string home = task.ThreadGroup.Home;
+        int count = _homeCounts.GetValueOrDefault(home);
+        if (_taskCount >= MaxTasks || (TaskLimits.TryGetValue(home, out long limit) && count >= limit) || !space.TryAdd(task, wanted))
         {
             return false;
         }
 
+        _homeCounts[home] = count + 1;
         _taskCount++;
         return true;
     }
@@ -35,6 +41,17 @@ internal sealed partial class SentryKernel
         if (_spaces.TryGetValue(container, out PidSpace? space) && space.Remove(task))
         {
             _taskCount--;
+            string home = task.ThreadGroup.Home;
+            int left = _homeCounts[home] - 1;
+            if (left == 0)
+            {
+                _ = _homeCounts.Remove(home);
+            }
+            else
+            {
+                _homeCounts[home] = left;
+            }
+
             if (space.Count == 0 && container.Length > 0)
             {
                 _ = _spaces.Remove(container);

@@ -25,7 +25,7 @@ internal sealed class ProcessControl(Reaper reaper, EventPublisher events, strin
         options.Save(request.Bundle);
         Runtime runtime = new(reaper, options, ns, request.Bundle);
         ShimProcess process = new("", request.Stdio);
-        ShimContainer container = new(request.Id, request.Bundle, runtime, process) { IsInSandbox = BundleSpec.Load(request.Bundle).IsInSandbox };
+        ShimContainer container = new(request.Id, request.Bundle, runtime, process);
         string root = Path.Combine(request.Bundle, "rootfs"), pidFile = Path.Combine(request.Bundle, "init.pid");
         RootMounter.MountAll(request.Root, root);
         bool done = false;
@@ -66,13 +66,7 @@ internal sealed class ProcessControl(Reaper reaper, EventPublisher events, strin
     }
 
     /// <summary>Books the end of the first process when it comes.</summary>
-    public void FollowFirst(ShimContainer container)
-    {
-        // The pid of a further container of a sandbox is the sandbox's: the sandbox itself tells of its end.
-        bool waits = container.IsInSandbox && container.Runtime.IsOwn;
-        Task<int> ended = waits ? container.Runtime.Wait(container.Id) : reaper.Claim(container.First.Pid);
-        Follow(container, container.First, ended, container.Id);
-    }
+    public void FollowFirst(ShimContainer container) => Follow(container, container.First, reaper.Claim(container.First.Pid), container.Id);
 
     public void StartFirst(ShimContainer container)
     {

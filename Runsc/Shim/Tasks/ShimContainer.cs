@@ -17,9 +17,6 @@ internal sealed class ShimContainer(string id, string bundle, Runtime runtime, S
     /// <summary>Processes of `exec` by their ids.</summary>
     public ConcurrentDictionary<string, ShimProcess> Execs { get; } = new();
 
-    /// <summary>A further container of a sandbox that another has made.</summary>
-    public bool IsInSandbox { get; init; }
-
     public bool IsPaused { get; set; }
 
     /// <summary>Locked while it is used.</summary>

@@ -113,7 +113,7 @@ internal sealed class GoferFile : GoferInode, IMappable, IPageSource
     protected override Errno FetchLocked(out StatBuffer stat)
     {
         int fd = _readFd >= 0 ? _readFd : _writeFd;
-        if (fd < 0)
+        if (fd < 0 || Gofer.MapsOwners)
         {
             return base.FetchLocked(out stat);
         }

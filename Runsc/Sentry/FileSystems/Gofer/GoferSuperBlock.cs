@@ -9,7 +9,8 @@ namespace Runsc.Sentry.FileSystems.Gofer;
 /// <summary>How a gofer's tree is used.</summary>
 /// <param name="IsExclusive">Nobody else changes the tree: names and attributes are cached without asking again.</param>
 /// <param name="Source">What /proc/mounts shows.</param>
-internal readonly record struct GoferOptions(bool IsExclusive, string Source);
+/// <param name="MapsOwners">The gofer shows other owners than its descriptors do.</param>
+internal readonly record struct GoferOptions(bool IsExclusive, string Source, bool MapsOwners = false);
 
 /// <summary>A tree of the host behind a gofer: directories, links and attributes by 9P, data of regular files through descriptors that the gofer gives.</summary>
 internal sealed class GoferSuperBlock : SuperBlock
@@ -30,6 +31,7 @@ internal sealed class GoferSuperBlock : SuperBlock
         Kernel = kernel;
         Client = client;
         IsExclusive = options.IsExclusive;
+        MapsOwners = options.MapsOwners;
         _source = options.Source;
         _root = GetOrAdd(fid, stat, -1);
     }
@@ -40,6 +42,8 @@ internal sealed class GoferSuperBlock : SuperBlock
 
     /// <summary>Nobody else changes the tree.</summary>
     public bool IsExclusive { get; }
+
+    public bool MapsOwners { get; }
 
     public override string TypeName => "9p";
 

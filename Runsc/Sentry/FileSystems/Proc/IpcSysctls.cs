@@ -61,7 +61,7 @@ internal static class IpcSysctls
 
         protected abstract Errno Write(IpcNamespace space, string[] words);
 
-        private IpcNamespace Of(ICaller caller) => caller is Task task ? task.Ipc : kernel.RootIpc;
+        private IpcNamespace Of(ICaller caller) => caller is INamespaceUser user ? user.Ipc : kernel.RootIpc;
     }
 
     private sealed class Value(PseudoSuperBlock super, SentryKernel kernel, Func<IpcNamespace, long> get, Action<IpcNamespace, long> set, long minimum, long maximum) : NamespaceFile(super, kernel)

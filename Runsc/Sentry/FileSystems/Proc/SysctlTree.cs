@@ -107,6 +107,6 @@ internal static class SysctlTree
             return Errno.None;
         }
 
-        private UtsNamespace Of(ICaller caller) => caller is Task task ? task.Uts : kernel.RootUts;
+        private UtsNamespace Of(ICaller caller) => caller is INamespaceUser user ? user.Uts : kernel.RootUts;
     }
 }

@@ -81,10 +81,7 @@ internal sealed unsafe partial class Task
         }
 
         _isSleeping = false;
-        if (Kernel.IsPaused)
-        {
-            Kernel.WaitWhilePaused(this);
-        }
+        Kernel.WaitWhilePaused(this);
 
         return result;
     }

@@ -190,6 +190,7 @@ internal sealed partial class Task
                 Limits = ThreadGroup.Limits.Clone(),
                 StartTime = Kernel.Clock.Monotonic,
                 Container = ThreadGroup.Container,
+                Home = ThreadGroup.Home,
                 ExitSignal = arguments.ExitSignal,
                 Dumpable = ThreadGroup.Dumpable,
                 OomScoreAdjust = ThreadGroup.OomScoreAdjust,

@@ -83,7 +83,7 @@ internal sealed partial class Task
 
             // Pairs with the barrier in Interrupt: either it sees that the task is in the application, or we see the interrupt.
             Interlocked.MemoryBarrier();
-            if (HasInterrupt || Kernel.IsPaused)
+            if (HasInterrupt || Kernel.IsPaused(this))
             {
                 _inApplication = false;
                 LeaveProcessor();

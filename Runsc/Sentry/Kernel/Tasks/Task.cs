@@ -14,7 +14,7 @@ namespace Runsc.Sentry.Kernel.Tasks;
 /// What only the task's own thread touches needs no lock. What others read says so. Other parts of the class:
 /// Run (the loop), Block (waiting), Signals (queues, masks, delivery), SignalFrame, Clone, Exec, Exit, Accounting.
 /// </remarks>
-internal sealed partial class Task : ICaller
+internal sealed partial class Task : ICaller, INamespaceUser
 {
     private volatile Credentials _credentials;
     private volatile MemoryManager _memory;

@@ -78,8 +78,11 @@ internal sealed partial class ThreadGroup(SentryKernel kernel)
 
     public int OomScoreAdjust { get; set; }
 
-    /// <summary>Which container it belongs to; empty for the root container. Immutable.</summary>
+    /// <summary>Whose process ids it has: the container's that it belongs to, or of the one that shares its own with that. Empty for the root container. Immutable.</summary>
     public string Container { get; init; } = "";
+
+    /// <summary>Which container it belongs to; empty for the root container. Immutable.</summary>
+    public string Home { get; init; } = "";
 
     // CPU time of ended threads and reaped children, in nanoseconds.
     internal long EndedUserTime;

@@ -1,0 +1,113 @@
+using System;
+using System.Buffers.Binary;
+using System.Collections.Generic;
+using System.Text;
+using Runsc.Common;
+using Runsc.Host.Processes;
+using Runsc.Host.Syscalls;
+using Runsc.Linux;
+using Runsc.Oci;
+
+namespace Runsc.Container.Namespaces;
+
+/// <summary>
+/// Trees whose owners the host's kernel maps (mount_setattr(2)): for containers with a user namespace, whose gofer cannot name the owners on the file
+/// system. Without one the gofer maps them itself.
+/// </summary>
+internal static class IdMappedMount
+{
+    private const uint OPEN_TREE_CLONE = 1;
+    private const ulong MOUNT_ATTR_IDMAP = 0x00100000;
+
+    // struct mount_attr: set, cleared, propagation, user namespace.
+    private const int AttributesSize = 32;
+
+    /// <summary>A tree as a mount that is nowhere, and that nothing reaches: a descriptor, close-on-exec, or −errno.</summary>
+    /// <param name="path">Its root.</param>
+    /// <param name="recursive">With what is mounted below.</param>
+    public static int Clone(string path, bool recursive)
+    {
+        const uint flags = OPEN_TREE_CLONE | (uint)Fcntl.O_CLOEXEC;
+        int tree = HostFile.OpenTree([.. Encoding.UTF8.GetBytes(path), 0], recursive ? flags | (uint)Fcntl.AT_RECURSIVE : flags);
+        if (tree >= 0)
+        {
+            // Before Linux 5.12 it stays what its source is.
+            byte[] attributes = new byte[AttributesSize];
+            BinaryPrimitives.WriteUInt64LittleEndian(attributes.AsSpan(16), Mount.MS_PRIVATE);
+            _ = HostFile.SetMountAttributes(tree, Fcntl.AT_EMPTY_PATH | (recursive ? Fcntl.AT_RECURSIVE : 0), attributes);
+        }
+
+        return tree;
+    }
+
+    /// <summary>A tree with mapped ids: a descriptor, close-on-exec.</summary>
+    /// <param name="path">Its root.</param>
+    /// <param name="recursive">With what is mounted below.</param>
+    /// <param name="mapsBelow">What is mounted below has mapped ids, too.</param>
+    /// <param name="users">From the file system's (container) to the mount's (host).</param>
+    /// <param name="groups">The same for groups.</param>
+    /// <exception cref="RunscException">The host cannot.</exception>
+    public static int Open(string path, bool recursive, bool mapsBelow, IReadOnlyList<IdMappingSpec> users, IReadOnlyList<IdMappingSpec> groups)
+    {
+        int tree = Clone(path, recursive);
+        if (tree < 0)
+        {
+            throw new RunscException($"cannot clone the mount at {path}: errno {-tree}");
+        }
+
+        int space = -1;
+        try
+        {
+            space = MakeUserNamespace(users, groups);
+            byte[] attributes = new byte[AttributesSize];
+            BinaryPrimitives.WriteUInt64LittleEndian(attributes, MOUNT_ATTR_IDMAP);
+            BinaryPrimitives.WriteUInt64LittleEndian(attributes.AsSpan(24), (ulong)space);
+            int result = HostFile.SetMountAttributes(tree, Fcntl.AT_EMPTY_PATH | (mapsBelow ? Fcntl.AT_RECURSIVE : 0), attributes);
+            return result >= 0 ? tree : throw new RunscException($"the file system at {path} cannot have mapped ids: errno {-result}");
+        }
+        catch
+        {
+            _ = HostFile.Close(tree);
+            throw;
+        }
+        finally
+        {
+            _ = space >= 0 ? HostFile.Close(space) : 0;
+        }
+    }
+
+    /// <summary>A user namespace with these maps, which a process must have made.</summary>
+    private static int MakeUserNamespace(IReadOnlyList<IdMappingSpec> users, IReadOnlyList<IdMappingSpec> groups)
+    {
+        int result = HostPacketSocket.Pair(out int one, out int other);
+        if (result < 0)
+        {
+            throw new RunscException($"cannot make a socket pair: errno {-result}");
+        }
+
+        int program = HolderProgram.Open(other), process = -1;
+        try
+        {
+            _ = HostFile.SetCloseOnExec(other, false);
+            process = program < 0 ? program : HostProcess.Start(program, ["runsc-ids"], [], HostProcess.CLONE_NEWUSER);
+            if (process < 0)
+            {
+                throw new RunscException($"cannot make a user namespace for mapped ids: errno {-process}");
+            }
+
+            NamespacePlan.WriteMap($"/proc/{process}/uid_map", users);
+            NamespacePlan.WriteMap($"/proc/{process}/gid_map", groups);
+            return NamespacePlan.Open($"/proc/{process}/ns/user");
+        }
+        finally
+        {
+            // It ends when nobody has the other end.
+            foreach (int fd in (int[])[one, other, program])
+            {
+                _ = fd >= 0 ? HostFile.Close(fd) : 0;
+            }
+
+            _ = process > 0 ? HostProcess.Wait(process, out _) : 0;
+        }
+    }
+}
