@@ -1,4 +1,5 @@
 using Runsc.Linux;
+using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Seccomp;
 using Xunit;
 
@@ -9,6 +10,7 @@ public sealed class BpfProgramTests
 {
     private const ushort LoadWord = 0x20, LoadImmediate = 0x00, LoadLength = 0x80, LoadMemory = 0x60, LoadXImmediate = 0x01, Store = 0x02, Return = 0x06, ReturnA = 0x16;
     private const ushort AddX = 0x0c, DivideX = 0x3c, Divide = 0x34, ShiftLeft = 0x64, Negate = 0x84, Jump = 0x05, JumpEqual = 0x15, TakeX = 0x07, GiveX = 0x87;
+    private const ushort Remainder = 0x94, RemainderX = 0x9c, LoadIndirect = 0x40, LoadHeaderLength = 0xb1, LoadXMemory = 0x61;
 
     private static BpfInstruction I(ushort code, uint k = 0, byte ifTrue = 0, byte ifFalse = 0) => new() { Code = code, Constant = k, IfTrue = ifTrue, IfFalse = ifFalse };
 
@@ -41,7 +43,6 @@ public sealed class BpfProgramTests
         Assert.Equal(0u, Run(data, I(LoadImmediate, 5), I(LoadXImmediate, 0), I(DivideX), I(LoadImmediate, 9), I(ReturnA)));
         Assert.Equal(0xfffffffbu, Run(data, I(LoadImmediate, 5), I(Negate), I(ReturnA)));
         Assert.Equal(5u, Run(data, I(LoadImmediate, 5), I(Store, 15), I(LoadImmediate, 1), I(LoadMemory, 15), I(ReturnA)));
-        Assert.Equal(0u, Run(data, I(LoadMemory, 3), I(ReturnA)));
         Assert.Equal(5u, Run(data, I(LoadImmediate, 5), I(TakeX), I(LoadImmediate, 1), I(GiveX), I(ReturnA)));
     }
 
@@ -51,6 +52,19 @@ public sealed class BpfProgramTests
         BpfInstruction[] code = [I(LoadWord, 0), I(JumpEqual, 3, 1, 0), I(Jump, 1), I(Return, 33), I(Return, 44)];
         Assert.Equal(33u, Run(new SeccompData { Number = 3 }, code));
         Assert.Equal(44u, Run(new SeccompData { Number = 4 }, code));
+    }
+
+    [Fact]
+    public void Memory_IsReadWhereEveryWayHasWrittenIt()
+    {
+        Assert.Equal(Errno.EINVAL, Check(I(Store, 2), I(LoadMemory, 3), I(ReturnA)));
+        Assert.Equal(Errno.EINVAL, Check(I(LoadXMemory), I(Return)));
+
+        // One of two ways writes; then both do; then the one that does not goes past the read.
+        Assert.Equal(Errno.EINVAL, Check(I(JumpEqual, 1, 0, 1), I(Store, 4), I(LoadMemory, 4), I(ReturnA)));
+        Assert.Equal(Errno.None, Check(I(JumpEqual, 1, 0, 2), I(Store, 4), I(Jump, 1), I(Store, 4), I(LoadMemory, 4), I(ReturnA)));
+        Assert.Equal(Errno.None, Check(I(JumpEqual, 1, 0, 2), I(Store, 4), I(LoadMemory, 4), I(ReturnA)));
+        Assert.Equal(Errno.EINVAL, Check(I(Jump, 1), I(Store, 4), I(LoadMemory, 4), I(ReturnA)));
     }
 
     [Fact]
@@ -68,7 +82,13 @@ public sealed class BpfProgramTests
         Assert.Equal(Errno.EINVAL, Check(I(Jump, 0xffffffff), I(Return)));
         Assert.Equal(Errno.EINVAL, Check(I(JumpEqual, 0, 0, 1), I(Return)));
         Assert.Equal(Errno.EINVAL, Check(I(0x0e), I(Return)));
-        Assert.Equal(Errno.EINVAL, Check(new BpfInstruction[BpfProgram.MaxLength + 1]));
+        Assert.Equal(Errno.EINVAL, Check(I(Remainder, 3), I(Return)));
+        Assert.Equal(Errno.EINVAL, Check(I(RemainderX), I(Return)));
+        Assert.Equal(Errno.EINVAL, Check(I(LoadIndirect), I(Return)));
+        Assert.Equal(Errno.EINVAL, Check(I(LoadHeaderLength), I(Return)));
+        Assert.Equal(Errno.EINVAL, Check(I(LoadWord, 0xfffff000), I(Return)));
+        Assert.Equal(Errno.EINVAL, Check(I(LoadMemory, 3), I(ReturnA)));
+        Assert.Equal(Errno.EINVAL, Check(new BpfInstruction[ClassicBpf.MaxLength + 1]));
     }
 
     private static SeccompFilters Add(SeccompFilters? older, params BpfInstruction[] code)

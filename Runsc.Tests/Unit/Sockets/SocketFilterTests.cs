@@ -1,5 +1,6 @@
 using System;
 using Runsc.Linux;
+using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Sockets;
 using Xunit;
 
@@ -44,9 +45,17 @@ public sealed class SocketFilterTests
     public void TryCreate_TooLongOrEmpty_IsRefused()
     {
         Assert.Equal(Errno.EINVAL, SocketFilter.TryCreate([], out _));
-        BpfInstruction[] code = new BpfInstruction[SocketFilter.MaxLength + 1];
+        BpfInstruction[] code = new BpfInstruction[ClassicBpf.MaxLength + 1];
         Array.Fill(code, Op(0x06, 0));
         Assert.Equal(Errno.EINVAL, SocketFilter.TryCreate(code, out _));
+    }
+
+    [Fact]
+    public void TryCreate_ReadOfMemoryThatNobodyWrote_IsRefused()
+    {
+        Assert.Equal(Errno.EINVAL, SocketFilter.TryCreate([Op(0x60, 0), Op(0x16, 0)], out _));
+        Assert.Equal(Errno.EINVAL, SocketFilter.TryCreate([Op(0x15, 1, 0, 1), Op(0x02, 0), Op(0x60, 0), Op(0x16, 0)], out _));
+        Assert.Equal(Errno.None, SocketFilter.TryCreate([Op(0x02, 0), Op(0x60, 0), Op(0x16, 0)], out _));
     }
 
     [Fact]

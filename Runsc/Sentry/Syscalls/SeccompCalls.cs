@@ -1,6 +1,7 @@
 using System;
 using System.Runtime.InteropServices;
 using Runsc.Linux;
+using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Seccomp;
 using Runsc.Sentry.Kernel.Tasks;
 
@@ -66,7 +67,7 @@ internal static unsafe class SeccompCalls
             return -(long)Errno.EFAULT;
         }
 
-        if (length is 0 or > BpfProgram.MaxLength)
+        if (length is 0 or > ClassicBpf.MaxLength)
         {
             return -(long)Errno.EINVAL;
         }

@@ -1,6 +1,7 @@
 using System;
 using System.Buffers;
 using Runsc.Linux;
+using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Sockets.Unix;
@@ -313,7 +314,7 @@ internal static unsafe class SocketCalls
     {
         // The room and the length of a filter are counted in instructions.
         bool isFilter = a.Int1 == Socket.SOL_SOCKET && a.Int2 == Socket.SO_GET_FILTER;
-        length = isFilter ? Math.Min(length, SocketFilter.MaxLength) * BpfInstruction.SizeInBytes : length;
+        length = isFilter ? Math.Min(length, ClassicBpf.MaxLength) * BpfInstruction.SizeInBytes : length;
         byte[]? rented = length > StackOption ? ArrayPool<byte>.Shared.Rent(length) : null;
         Span<byte> value = rented is null ? stackalloc byte[StackOption] : rented;
         value = value[..length];
