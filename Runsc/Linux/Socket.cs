@@ -447,6 +447,7 @@ internal static class Socket
     public const int NETLINK_ROUTE = 0;
     public const int NETLINK_SOCK_DIAG = 4;
     public const int NETLINK_KOBJECT_UEVENT = 15;
+    public const int NETLINK_NETFILTER = 12;
     public const int NETLINK_GENERIC = 16;
 
     public const int NETLINK_ADD_MEMBERSHIP = 1;

@@ -4,6 +4,10 @@ using System.Buffers.Binary;
 using Runsc.NetStack;
 using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Core;
+using Runsc.NetStack.Filter;
+using Runsc.NetStack.Filter.Expressions;
+using Runsc.NetStack.Filter.Matches;
+using Runsc.NetStack.Filter.Tracking;
 using Runsc.NetStack.Transport;
 using Runsc.NetStack.Wire;
 using Runsc.Tests.Unit.NetStack.Support;
@@ -20,12 +24,19 @@ public sealed class FuzzTests
     private static readonly int s_frames = Number("NETSTACK_FUZZ", 100_000);
     private static readonly int s_seed = Number("NETSTACK_SEED", 20261125);
 
-    [Fact]
-    public void Frames_Mutated_NeitherCrashNorLeak()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Frames_Mutated_NeitherCrashNorLeak(bool isFiltered)
     {
         using StackPair pair = new(s_seed);
         List<byte[]> corpus = Corpus(pair);
         Assert.True(corpus.Count > 25, $"seed {s_seed}: {corpus.Count} frames");
+        if (isFiltered)
+        {
+            FilterEverything(pair.B);
+        }
+
         UdpEndpoint udp = new(pair.B, isV4: false);
         udp.Bind(new IpEndpoint(IpAddress.AnyV6, 7));
         RawEndpoint raw = new(pair.B, isV4: true, IpProtocol.Icmp);
@@ -121,6 +132,49 @@ public sealed class FuzzTests
             _ = NdpNeighborMessage.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
             _ = NdpRouterAdvertisement.TryParse(bytes.AsSpan(0, random.Next(64)), out _);
         }
+    }
+
+    // Rules that look at all of a packet, translate what they can and refuse some.
+    private static void FilterEverything(NetworkStack stack)
+    {
+        PacketFilter filter = new(stack);
+        filter.Tracker.Table.Limit = 500;
+        List<BaseChain> chains = [];
+        foreach (FilterHook hook in Enum.GetValues<FilterHook>())
+        {
+            FilterRule[] rules =
+            [
+                new([new PayloadExpression(PayloadBase.Transport, 12, 8, 0), new PayloadExpression(PayloadBase.Link, 0, 14, 8), new CompareExpression(0, CompareOperation.Less, [1])]),
+                new([new PortMatch { Protocol = IpProtocol.Tcp, Option = 8, FlagMask = 2 }, new ConnectionExpression(ConnectionKey.DestinationPort, true, 0)]),
+                new([new IcmpMatch(true, 255, 0, 255, false), new ConntrackMatch { LooksAt = ConntrackMatch.State, States = (int)FlowState.Related }]),
+                new([new PayloadExpression(PayloadBase.Network, 8, 1, 0), new BitwiseExpression(0, 0, [3], [0]), new CompareExpression(0, CompareOperation.Equal, [3]), new RejectExpression(3, 4, false)]),
+                new([new AddressTypeMatch(4, false, 4, true), new RejectExpression(0, 0, true)]),
+                new([new ImmediateExpression(0, [1, 2]), new PayloadWriteExpression(PayloadBase.Transport, 1, 2, 0, 16, false)]),
+            ];
+            chains.Add(Chain(hook, -150, false, rules));
+            if (hook != FilterHook.Forward)
+            {
+                bool isSource = hook is FilterHook.Input or FilterHook.PostRouting;
+                NatRange range = new() { HasPorts = true, MinPort = 1, MaxPort = 60, IsRandom = true };
+                chains.Add(Chain(hook, isSource ? 100 : -100, true, [new([isSource ? new NatExpression(true, range) : new RedirectExpression(range)])]));
+            }
+        }
+
+        using (stack.Enter())
+        {
+            filter.SetChains(filter, chains, tracks: true);
+        }
+
+        static BaseChain Chain(FilterHook hook, int priority, bool isNat, FilterRule[] rules) => new()
+        {
+            Hook = hook,
+            Priority = priority,
+            ForV4 = true,
+            ForV6 = true,
+            IsNat = isNat,
+            Chain = new RuleChain { Rules = rules },
+            Policy = new FilterRule([new VerdictExpression(Verdict.Accept)]),
+        };
     }
 
     private static int Number(string name, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(name), out int value) ? value : otherwise;

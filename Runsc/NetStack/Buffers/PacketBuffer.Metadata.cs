@@ -48,6 +48,9 @@ internal sealed partial class PacketBuffer
     /// <summary>The state of connection tracking and NAT that the packet filter attached; opaque to everyone else.</summary>
     public object? Tracking { get; set; }
 
+    /// <summary>Who sent it from a socket of this host, or null.</summary>
+    public Transport.SocketOwner? Owner { get; set; }
+
     /// <summary>For the owner of a queue: TCP keeps sequence numbers here, the fragment queues their offsets.</summary>
     public uint Cookie { get; set; }
 
@@ -71,6 +74,7 @@ internal sealed partial class PacketBuffer
         Priority = other.Priority;
         Timestamp = other.Timestamp;
         Tracking = other.Tracking;
+        Owner = other.Owner;
     }
 
     private void ResetMetadata()
@@ -87,6 +91,7 @@ internal sealed partial class PacketBuffer
         Mark = Priority = 0;
         Timestamp = 0;
         Tracking = null;
+        Owner = null;
         Cookie = Cookie2 = 0;
     }
 

@@ -76,6 +76,7 @@ internal sealed class Icmpv4Protocol(NetworkStack stack)
         BinaryPrimitives.WriteUInt16BigEndian(bytes[2..], 0);
         BinaryPrimitives.WriteUInt32BigEndian(bytes[4..], rest);
         about.CopyTo(0, bytes[IcmpType.HeaderSize..]);
+        packet.Tracking = stack.Filter?.Relate(about.Tracking);
         BinaryPrimitives.WriteUInt16BigEndian(bytes[2..], Checksum.Of(bytes));
         Send(packet, trafficClass: 0xc0);
     }

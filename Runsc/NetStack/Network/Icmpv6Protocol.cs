@@ -99,6 +99,7 @@ internal sealed class Icmpv6Protocol(NetworkStack stack)
         bytes[1] = code;
         BinaryPrimitives.WriteUInt32BigEndian(bytes[4..], rest);
         about.CopyTo(0, bytes[Icmpv6Type.HeaderSize..]);
+        packet.Tracking = stack.Filter?.Relate(about.Tracking);
         Send(packet, 0);
     }
 

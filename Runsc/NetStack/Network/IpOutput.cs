@@ -88,15 +88,16 @@ internal sealed class IpOutput(NetworkStack stack) : IIpOutput
         packet.Protocol = v4 ? EtherType.Ipv4 : EtherType.Ipv6;
         if (stack.Filter is { } filter)
         {
+            uint mark = packet.Mark;
             if (!filter.Accept(FilterHook.Output, packet, null, output))
             {
                 packet.Release();
                 return NetError.NotPermitted;
             }
 
-            // A rewritten destination (DNAT of local packets) needs a route of its own.
+            // A rewritten destination (DNAT of local packets), or another mark, needs a route of its own.
             IpAddress destination = DestinationOf(packet, v4);
-            if (destination != route.Destination)
+            if (destination != route.Destination || packet.Mark != mark)
             {
                 RouteQuery query = new() { Destination = destination, Source = SourceOf(packet, v4), AnySource = true, Mark = packet.Mark };
                 if (RouteFinder.Find(stack, query, _rerouted) != NetError.None)

@@ -44,6 +44,19 @@ internal sealed class Ipv4Protocol(NetworkStack stack)
         packet.TrimTo(header.TotalLength);
         if (stack.Filter is { } filter)
         {
+            // Rules see whole packets, whoever they are for.
+            if (header.IsFragment && !isLooped)
+            {
+                FragmentKey key = new(header.Source, header.Destination, header.Id, header.Protocol, 0);
+                PacketBuffer? whole = _fragments.Add(packet, key, header.FragmentOffset, header.MoreFragments, header.HeaderLength, out _);
+                if (whole is null)
+                {
+                    return;
+                }
+
+                packet = whole;
+            }
+
             if (!filter.Accept(FilterHook.PreRouting, packet, input, null))
             {
                 packet.Release();

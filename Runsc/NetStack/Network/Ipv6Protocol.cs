@@ -170,10 +170,16 @@ internal sealed class Ipv6Protocol(NetworkStack stack)
             at += length;
         }
 
-        if (stack.Filter is { } filter && !filter.Accept(FilterHook.Input, packet, input, null))
+        if (stack.Filter is { } filter)
         {
-            packet.Release();
-            return;
+            if (!filter.Accept(FilterHook.Input, packet, input, null))
+            {
+                packet.Release();
+                return;
+            }
+
+            header = Ipv6Header.OfChecked(packet.Linear);
+            (info.Source, info.Destination) = (header.Source, header.Destination);
         }
 
         info.Protocol = next;

@@ -19,6 +19,8 @@ internal sealed class EndpointOptions
     /// <summary>The effective user, for SO_REUSEPORT.</summary>
     public uint User { get; set; }
 
+    public SocketOwner? Owner { get; set; }
+
     public bool Broadcast { get; set; }
 
     /// <summary>SO_DONTROUTE.</summary>

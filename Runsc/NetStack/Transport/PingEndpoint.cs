@@ -102,6 +102,7 @@ internal sealed class PingEndpoint(NetworkStack stack, bool isV4) : DatagramEndp
         ulong sum = IsV4 ? 0 : Checksum.PseudoHeader(route.Source, route.Destination, IpProtocol.Icmpv6, payload.Length);
         BinaryPrimitives.WriteUInt16BigEndian(bytes[2..], Checksum.Finish(payload.Sum(0, payload.Length, sum)));
         payload.Mark = Options.Mark;
+        payload.Owner = Options.Owner;
         IcmpCounters counters = Stack.Counters.Icmp(IsV4);
         counters.OutMessages++;
         counters.OutTypes[request]++;

@@ -165,6 +165,7 @@ internal sealed class RawEndpoint : DatagramEndpoint
         }
 
         payload.Mark = Options.Mark;
+        payload.Owner = Options.Owner;
         payload.Priority = Options.Priority;
         IpSendOptions options = HeaderLocked(route, send);
         return Stack.Ip.Send(route, payload, options);
@@ -213,6 +214,7 @@ internal sealed class RawEndpoint : DatagramEndpoint
 
         packet.NetworkStart = packet.Position;
         packet.Mark = Options.Mark;
+        packet.Owner = Options.Owner;
         Stack.Counters.Ip(v4).OutRequests++;
         return Stack.Output.SendWithHeader(route, packet, Options.MulticastLoop, int.MaxValue);
     }

@@ -225,6 +225,7 @@ internal sealed class UdpEndpoint : DatagramEndpoint
 
         payload.TransportStart = payload.Position;
         payload.Mark = send.HasMark ? send.Mark : Options.Mark;
+        payload.Owner = Options.Owner;
         payload.Priority = Options.Priority;
         error = Stack.Ip.Send(route, payload, options);
         UdpCounters counters = Stack.Counters.Udp(v4);

@@ -3,6 +3,7 @@ using System.Threading;
 using Runsc.NetStack.Core;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Sockets.Inet;
+using Runsc.Sentry.Sockets.Netfilter;
 using Runsc.Sentry.Sockets.Netlink;
 using Runsc.Sentry.Sockets.Unix;
 using Runsc.Sentry.Vfs;
@@ -23,6 +24,7 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
     private long _netlinkGroups;
     private readonly HashSet<(int Protocol, uint Port)> _netlinkPorts = [];
     private InetStack? _inet;
+    private NetfilterState? _netfilter;
     private uint _nextNetlinkPort = 0xffff_f000;
 
     public SocketSystem System { get; } = system;
@@ -65,6 +67,29 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
                 }
 
                 return _inet;
+            }
+        }
+    }
+
+    /// <summary>The packet filter, made when somebody asks for it.</summary>
+    public NetfilterState Netfilter
+    {
+        get
+        {
+            if (Volatile.Read(ref _netfilter) is { } present)
+            {
+                return present;
+            }
+
+            NetworkStack stack = Inet.Stack;
+            lock (_mu)
+            {
+                if (_netfilter is null)
+                {
+                    Volatile.Write(ref _netfilter, new NetfilterState(stack));
+                }
+
+                return _netfilter;
             }
         }
     }

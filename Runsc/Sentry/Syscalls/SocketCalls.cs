@@ -4,6 +4,7 @@ using Runsc.Linux;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Sockets;
+using Runsc.Sentry.Sockets.Netfilter;
 using Runsc.Sentry.Sockets.Unix;
 using Runsc.Sentry.Vfs;
 
@@ -320,9 +321,10 @@ internal static unsafe class SocketCalls
         value = value[..length];
         value.Clear();
 
-        // The one option whose value is read first: a version of the rings.
-        bool hasInput = a.Int1 == Socket.SOL_PACKET && a.Int2 == Socket.PACKET_HDRLEN && length >= 4;
-        long result = hasInput && task.Memory.CopyIn(a.A3, value[..4]) != 4 ? -(long)Errno.EFAULT : socket.GetOption(task, a.Int1, a.Int2, value);
+        // Options whose value is read first: a version of the rings, and what of the tables of the packet filter is asked for.
+        int input = a.Int1 == Socket.SOL_PACKET && a.Int2 == Socket.PACKET_HDRLEN && length >= 4 ? 4
+            : a.Int1 is Socket.SOL_IP or Socket.SOL_IPV6 && LegacyTables.IsGetOption(a.Int2, a.Int1 == Socket.SOL_IP) ? Math.Min(length, LegacyTables.MaximumInput) : 0;
+        long result = input > 0 && task.Memory.CopyIn(a.A3, value[..input]) != input ? -(long)Errno.EFAULT : socket.GetOption(task, a.Int1, a.Int2, value);
         if (result >= 0)
         {
             int full = (int)result, part = Math.Min(full, length);

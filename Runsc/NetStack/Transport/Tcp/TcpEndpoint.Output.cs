@@ -409,6 +409,7 @@ internal sealed partial class TcpEndpoint
         packet.ChecksumOffset = TcpHeader.ChecksumField;
         packet.TransportStart = packet.Position;
         packet.Mark = Settings.Mark;
+        packet.Owner = Settings.Owner;
         packet.Priority = Settings.Priority;
         if (length > mss)
         {

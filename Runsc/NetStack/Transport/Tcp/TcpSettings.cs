@@ -6,6 +6,8 @@ namespace Runsc.NetStack.Transport.Tcp;
 /// <remarks>Those whose change has an effect at once have a method on <see cref="TcpEndpoint"/>; the rest may be set here, under the lock.</remarks>
 internal sealed class TcpSettings
 {
+    public SocketOwner? Owner { get; set; }
+
     public bool NoDelay { get; set; }
 
     public bool Cork { get; set; }

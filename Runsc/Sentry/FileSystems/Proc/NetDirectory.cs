@@ -4,6 +4,7 @@ using Runsc.Sentry.FileSystems.Pseudo;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Sockets;
 using Runsc.Sentry.Sockets.Inet;
+using Runsc.Sentry.Sockets.Netfilter;
 
 namespace Runsc.Sentry.FileSystems.Proc;
 
@@ -30,9 +31,16 @@ internal sealed class NetDirectory : PseudoDirectory
         ("if_inet6", NetTables.AddressesV6),
         ("igmp", LinkTables.Igmp),
         ("igmp6", LinkTables.Igmp6),
+        ("ip6_tables_matches", _ => FilterReports.Extensions(v4: false, isTarget: false)),
+        ("ip6_tables_names", network => FilterReports.Names(network, v4: false)),
+        ("ip6_tables_targets", _ => FilterReports.Extensions(v4: false, isTarget: true)),
+        ("ip_tables_matches", _ => FilterReports.Extensions(v4: true, isTarget: false)),
+        ("ip_tables_names", network => FilterReports.Names(network, v4: true)),
+        ("ip_tables_targets", _ => FilterReports.Extensions(v4: true, isTarget: true)),
         ("ipv6_route", LinkTables.RoutesV6),
         ("netlink", LinkTables.Netlinks),
         ("netstat", NetStatistics.Extended),
+        ("nf_conntrack", FilterReports.Connections),
         ("packet", LinkTables.Packets),
         ("raw", network => NetTables.Datagrams(network, v6: false, Linux.Socket.SOCK_RAW)),
         ("raw6", network => NetTables.Datagrams(network, v6: true, Linux.Socket.SOCK_RAW)),

@@ -19,6 +19,7 @@ internal sealed partial class DatagramSocket : InetSocket
     {
         _endpoint = endpoint;
         endpoint.Options.User = User;
+        endpoint.Options.Owner = Owner;
         endpoint.Notifier.Listener = this;
     }
 

@@ -4,6 +4,7 @@ using Runsc.Linux;
 using Runsc.NetStack;
 using Runsc.NetStack.Network;
 using Runsc.NetStack.Transport;
+using Runsc.Sentry.Sockets.Netfilter;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.Sockets.Inet;
@@ -57,6 +58,10 @@ internal abstract partial class InetSocket
         Errno error;
         switch (level)
         {
+            case Socket.SOL_IP when name is Linux.Netfilter.IPT_SO_SET_REPLACE or Linux.Netfilter.IPT_SO_SET_ADD_COUNTERS:
+                return -(long)Network.Netfilter.Tables4.Set(caller, name, value);
+            case Socket.SOL_IPV6 when IsV6 && (name is Linux.Netfilter.IPT_SO_SET_REPLACE or Linux.Netfilter.IPT_SO_SET_ADD_COUNTERS):
+                return -(long)Network.Netfilter.Tables6.Set(caller, name, value);
             case Socket.SOL_IP:
                 error = SetIpOption(caller, name, value);
                 break;
@@ -84,6 +89,12 @@ internal abstract partial class InetSocket
         {
             case Socket.SOL_SOCKET:
                 return base.GetOption(caller, level, name, value);
+            case Socket.SOL_IP when LegacyTables.IsGetOption(name, v4: true):
+                return Network.Netfilter.Tables4.Get(caller, name, value);
+            case Socket.SOL_IPV6 when IsV6 && LegacyTables.IsGetOption(name, v4: false):
+                return Network.Netfilter.Tables6.Get(caller, name, value);
+            case Socket.SOL_IP or Socket.SOL_IPV6 when name == Linux.Netfilter.SO_ORIGINAL_DST:
+                return GetOriginal(level == Socket.SOL_IP, value);
             case Socket.SOL_IP when name == Socket.IP_OPTIONS:
                 return Put(value, IpOptions.Ipv4Options ?? []);
             case Socket.SOL_IP when name == Socket.IP_MULTICAST_IF:
@@ -110,6 +121,30 @@ internal abstract partial class InetSocket
 
         // A caller with room for a byte only gets a byte (Linux: do_ip_getsockopt).
         return level == Socket.SOL_IP && value.Length is > 0 and < 4 && number is >= 0 and <= 255 ? Put(value[..1], (byte)number) : Put(value, number);
+    }
+
+    /// <summary>The addresses of a connection that may have been translated; false: the socket has none.</summary>
+    protected virtual bool TryGetFlow(out IpEndpoint local, out IpEndpoint remote)
+    {
+        local = remote = default;
+        return false;
+    }
+
+    // Where the peer of an accepted connection believes it is.
+    private long GetOriginal(bool v4, Span<byte> value)
+    {
+        if (!TryGetFlow(out IpEndpoint local, out IpEndpoint remote) || local.Address.IsV4 != v4)
+        {
+            return v4 ? -(long)Errno.ENOPROTOOPT : -(long)Errno.ENOENT;
+        }
+
+        if (value.Length < (v4 ? InetAddress.SizeV4 : InetAddress.SizeV6))
+        {
+            return -(long)Errno.EINVAL;
+        }
+
+        Errno error = Network.Netfilter.TryGetOriginal(local, remote, (byte)Protocol, out IpEndpoint original);
+        return error == Errno.None ? InetAddress.Write(v4 ? Socket.AF_INET : Socket.AF_INET6, original, value) : -(long)error;
     }
 
     private const int NoOption = int.MinValue;

@@ -21,6 +21,7 @@ internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
         : base(network, creator, family, type, protocol, flags)
     {
         User = creator.Credentials.EffectiveUid;
+        Owner = new SocketOwner(User, creator.Credentials.EffectiveGid);
         network.Add(this);
     }
 
@@ -28,6 +29,9 @@ internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
 
     /// <summary>Who made it, for SO_REUSEPORT and /proc/net.</summary>
     public uint User { get; }
+
+    /// <summary>The same with the group, for the packet filter.</summary>
+    protected SocketOwner Owner { get; }
 
     protected bool IsV6 => Family == Socket.AF_INET6;
 

@@ -2,6 +2,7 @@ using System;
 using System.Runtime.InteropServices;
 using System.Text;
 using Runsc.Linux;
+using Runsc.NetStack;
 using Runsc.NetStack.Transport;
 using Runsc.NetStack.Transport.Tcp;
 using Runsc.Sentry.Vfs;
@@ -64,6 +65,12 @@ internal sealed partial class TcpSocket
                 port.Interface = options.BoundInterface;
             }
         }
+    }
+
+    protected override bool TryGetFlow(out IpEndpoint local, out IpEndpoint remote)
+    {
+        (local, remote) = (_endpoint.Local, _endpoint.Remote);
+        return remote.Port != 0;
     }
 
     protected override void OnOptionChanged(int name)

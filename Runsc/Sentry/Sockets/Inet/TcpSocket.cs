@@ -28,6 +28,7 @@ internal sealed partial class TcpSocket : InetSocket
     {
         _endpoint = endpoint;
         IpOptions.User = User;
+        endpoint.Settings.Owner = Owner;
         endpoint.Notifier.Listener = this;
     }
 

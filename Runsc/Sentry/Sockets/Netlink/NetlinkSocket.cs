@@ -5,6 +5,7 @@ using System.Threading;
 using Runsc.Linux;
 using Runsc.NetStack.Transport;
 using Runsc.Sentry.Mapping;
+using Runsc.Sentry.Sockets.Netfilter;
 using Runsc.Sentry.Vfs;
 using Runsc.Sentry.Waiting;
 
@@ -77,7 +78,8 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
             return Errno.ESOCKTNOSUPPORT;
         }
 
-        if (protocol is not (Socket.NETLINK_ROUTE or Socket.NETLINK_SOCK_DIAG or Socket.NETLINK_KOBJECT_UEVENT or Socket.NETLINK_GENERIC))
+        if (protocol is not (Socket.NETLINK_ROUTE or Socket.NETLINK_SOCK_DIAG or Socket.NETLINK_KOBJECT_UEVENT or Socket.NETLINK_GENERIC
+            or Socket.NETLINK_NETFILTER))
         {
             return Errno.EPROTONOSUPPORT;
         }
@@ -200,7 +202,7 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
             return -(long)(caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN) ? Errno.ECONNREFUSED : Errno.EPERM);
         }
 
-        if (data.Remaining > MaximumRequest)
+        if (data.Remaining > Math.Max(MaximumRequest, SendBuffer))
         {
             return -(long)Errno.EMSGSIZE;
         }
@@ -226,6 +228,12 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
             port = _port;
         }
 
+        if (Protocol == Socket.NETLINK_NETFILTER && NetfilterFamily.IsBatch(bytes))
+        {
+            AnswerBatch(caller, bytes, port);
+            return bytes.Length;
+        }
+
         ReadOnlySpan<byte> rest = bytes;
         while (NetlinkRequest.TryRead(ref rest, out NetlinkRequest message))
         {
@@ -233,6 +241,21 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
         }
 
         return bytes.Length;
+    }
+
+    // Each message of a batch has a result of its own.
+    private void AnswerBatch(ICaller caller, byte[] bytes, uint port)
+    {
+        foreach (NetfilterResult result in NetfilterFamily.RunBatch(caller, Network, bytes))
+        {
+            ReadOnlySpan<byte> at = bytes.AsSpan(result.Offset);
+            if (NetlinkRequest.TryRead(ref at, out NetlinkRequest message) && (result.Error != Errno.None || (message.Flags & Acknowledge) != 0))
+            {
+                NetlinkWriter writer = new(message.Sequence, port);
+                WriteResult(message, result.Error, writer, result.BadAttribute);
+                Enqueue(writer);
+            }
+        }
     }
 
     private void Answer(ICaller caller, in NetlinkRequest message, uint port)
@@ -261,6 +284,7 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
         {
             Socket.NETLINK_ROUTE => RouteFamily.Answer(caller, Network, message, isDump, HasOption(Socket.NETLINK_GET_STRICT_CHK), writer),
             Socket.NETLINK_SOCK_DIAG => DiagFamily.Answer(Network, message, isDump, writer),
+            Socket.NETLINK_NETFILTER => NetfilterFamily.Answer(caller, Network, message, isDump, writer),
             Socket.NETLINK_GENERIC => GenericFamily.Answer(message, isDump, writer),
             _ => Errno.EOPNOTSUPP,
         };
@@ -279,14 +303,21 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
     }
 
     // An error carries the request back, an acknowledgement its header; NETLINK_CAP_ACK caps both. A datagram of its own.
-    private void WriteResult(in NetlinkRequest message, Errno error, NetlinkWriter writer)
+    // NETLINK_EXT_ACK adds where in the request the attribute is that the error is about.
+    private void WriteResult(in NetlinkRequest message, Errno error, NetlinkWriter writer, int badAttribute = 0)
     {
-        const int capped = 0x100;
+        const int capped = 0x100, hasAttributes = 0x200, offsetAttribute = 2;
+        bool tells = badAttribute != 0 && HasOption(Socket.NETLINK_EXT_ACK);
         bool whole = error != Errno.None && !HasOption(Socket.NETLINK_CAP_ACK);
         writer.Flush();
-        writer.Begin(NetlinkWriter.Error, whole ? 0 : capped);
+        writer.Begin(NetlinkWriter.Error, (whole ? 0 : capped) | (tells ? hasAttributes : 0));
         writer.Add(unchecked((uint)-(int)error));
-        writer.Add(whole ? message.Whole : message.Whole[..NetlinkWriter.HeaderSize]);
+        writer.Padded(whole ? message.Whole : message.Whole[..NetlinkWriter.HeaderSize]);
+        if (tells)
+        {
+            writer.Attribute(offsetAttribute, (uint)badAttribute);
+        }
+
         writer.End();
     }
 
@@ -466,7 +497,7 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
                 return 0;
             case Socket.NETLINK_PKTINFO or Socket.NETLINK_BROADCAST_ERROR or Socket.NETLINK_NO_ENOBUFS or Socket.NETLINK_CAP_ACK or Socket.NETLINK_EXT_ACK
                 or Socket.NETLINK_GET_STRICT_CHK:
-                // NETLINK_EXT_ACK adds texts to errors when there are any; here there are none. NETLINK_BROADCAST_ERROR is of who sends to groups, and nobody may.
+                // NETLINK_EXT_ACK is of WriteResult. NETLINK_BROADCAST_ERROR is of who sends to groups, and nobody may.
                 _options = number != 0 ? _options | (1 << name) : _options & ~(1 << name);
                 return 0;
             default:

@@ -98,6 +98,16 @@ internal sealed class NetlinkWriter(uint sequence, uint port)
         Pad();
     }
 
+    /// <summary>Bytes of the datagram so far.</summary>
+    public int Position => _current.Count;
+
+    /// <summary>Attributes that are written already.</summary>
+    public void Padded(ReadOnlySpan<byte> attributes)
+    {
+        Add(attributes);
+        Pad();
+    }
+
     public void Attribute(int type, uint value)
     {
         Span<byte> bytes = stackalloc byte[4];

@@ -1,0 +1,277 @@
+using System;
+using System.Buffers.Binary;
+using Runsc.Sentry.Sockets.Netlink;
+using static Runsc.Linux.NfTables;
+
+namespace Runsc.Sentry.Sockets.Netfilter;
+
+/// <summary>Writes tables, chains, rules, sets and elements as messages.</summary>
+internal readonly struct NftWriter(NetlinkWriter writer, NftState state, bool isDump)
+{
+    // What elements of one message take at most, so that it fits into what applications have room for.
+    private const int ElementsSize = 2048;
+
+    public void Table(NftTable table)
+    {
+        Begin(NFT_MSG_NEWTABLE, table.Family);
+        writer.Attribute(NFTA_TABLE_NAME, table.Name);
+        U64(NFTA_TABLE_HANDLE, table.Handle);
+        U32(NFTA_TABLE_FLAGS, table.Flags);
+        U32(NFTA_TABLE_USE, (uint)(table.Chains.Count + table.Sets.Count));
+        UserData(NFTA_TABLE_USERDATA, table.UserData);
+        writer.End();
+    }
+
+    public void Chain(NftTable table, NftChain chain)
+    {
+        Begin(NFT_MSG_NEWCHAIN, table.Family);
+        writer.Attribute(NFTA_CHAIN_TABLE, table.Name);
+        U64(NFTA_CHAIN_HANDLE, chain.Handle);
+        writer.Attribute(NFTA_CHAIN_NAME, chain.Name);
+        if (chain.IsBase)
+        {
+            int hook = writer.BeginNest(NFTA_CHAIN_HOOK);
+            U32(NFTA_HOOK_HOOKNUM, (uint)chain.Hook);
+            U32(NFTA_HOOK_PRIORITY, unchecked((uint)chain.Priority));
+            writer.EndNest(hook);
+            U32(NFTA_CHAIN_POLICY, chain.Policy);
+            writer.Attribute(NFTA_CHAIN_TYPE, chain.Type);
+        }
+
+        if (chain.Flags != 0)
+        {
+            U32(NFTA_CHAIN_FLAGS, chain.Flags);
+        }
+
+        U32(NFTA_CHAIN_USE, (uint)(chain.Rules.Count + table.CountUses(chain)));
+        UserData(NFTA_CHAIN_USERDATA, chain.UserData);
+        writer.End();
+    }
+
+    /// <summary>A rule, and where it is: behind which other one.</summary>
+    public void Rule(NftTable table, NftChain chain, NftRule rule, NftRule? before)
+    {
+        Begin(NFT_MSG_NEWRULE, table.Family);
+        writer.Attribute(NFTA_RULE_TABLE, table.Name);
+        writer.Attribute(NFTA_RULE_CHAIN, chain.Name);
+        U64(NFTA_RULE_HANDLE, rule.Handle);
+        if (before is not null)
+        {
+            U64(NFTA_RULE_POSITION, before.Handle);
+        }
+
+        int expressions = writer.BeginNest(NFTA_RULE_EXPRESSIONS);
+        foreach (NftExpression expression in rule.Expressions)
+        {
+            int element = writer.BeginNest(NFTA_LIST_ELEM);
+            writer.Attribute(NFTA_EXPR_NAME, expression.Name);
+            int data = writer.BeginNest(NFTA_EXPR_DATA);
+            Expression(table, expression);
+            writer.EndNest(data);
+            writer.EndNest(element);
+        }
+
+        writer.EndNest(expressions);
+        UserData(NFTA_RULE_USERDATA, rule.UserData);
+        writer.End();
+    }
+
+    public void Set(NftTable table, NftSet set)
+    {
+        Begin(NFT_MSG_NEWSET, table.Family);
+        writer.Attribute(NFTA_SET_TABLE, table.Name);
+        writer.Attribute(NFTA_SET_NAME, set.Name);
+        U64(NFTA_SET_HANDLE, set.Handle);
+        U32(NFTA_SET_FLAGS, set.Flags);
+        U32(NFTA_SET_KEY_TYPE, set.KeyType);
+        U32(NFTA_SET_KEY_LEN, (uint)set.KeyLength);
+        if (set.IsMap)
+        {
+            U32(NFTA_SET_DATA_TYPE, set.DataType);
+            U32(NFTA_SET_DATA_LEN, (uint)set.DataLength);
+        }
+
+        if (set.Policy != 0)
+        {
+            U32(NFTA_SET_POLICY, set.Policy);
+        }
+
+        UserData(NFTA_SET_USERDATA, set.UserData);
+        int description = writer.BeginNest(NFTA_SET_DESC);
+        if (set.Size != 0)
+        {
+            U32(NFTA_SET_DESC_SIZE, set.Size);
+        }
+
+        if (set.Fields.Length > 0)
+        {
+            int fields = writer.BeginNest(NFTA_SET_DESC_CONCAT);
+            foreach (int length in set.Fields)
+            {
+                int field = writer.BeginNest(NFTA_LIST_ELEM);
+                U32(NFTA_SET_FIELD_LEN, (uint)length);
+                writer.EndNest(field);
+            }
+
+            writer.EndNest(fields);
+        }
+
+        writer.EndNest(description);
+        writer.End();
+    }
+
+    /// <summary>All elements of a set, in as many messages as they need.</summary>
+    public void Elements(NftTable table, NftSet set)
+    {
+        for (int i = 0; i < set.Elements.Count;)
+        {
+            Begin(NFT_MSG_NEWSETELEM, table.Family);
+            writer.Attribute(NFTA_SET_ELEM_LIST_TABLE, table.Name);
+            writer.Attribute(NFTA_SET_ELEM_LIST_SET, set.Name);
+            int elements = writer.BeginNest(NFTA_SET_ELEM_LIST_ELEMENTS);
+            int start = writer.Position;
+            for (; i < set.Elements.Count && writer.Position - start < ElementsSize; i++)
+            {
+                Element(table, set, set.Elements[i]);
+            }
+
+            writer.EndNest(elements);
+            writer.End();
+        }
+    }
+
+    /// <summary>The number of the commits.</summary>
+    public void Generation(int process)
+    {
+        Begin(NFT_MSG_NEWGEN, NFPROTO_UNSPEC);
+        U32(NFTA_GEN_ID, state.Generation);
+        U32(NFTA_GEN_PROC_PID, unchecked((uint)process));
+        writer.Attribute(NFTA_GEN_PROC_NAME, "nft");
+        writer.End();
+    }
+
+    private void Begin(int message, int family)
+    {
+        writer.Begin((NFNL_SUBSYS_NFTABLES << 8) | message, isDump ? NetlinkWriter.Multi : 0);
+        Span<byte> header = stackalloc byte[4];
+        header[0] = (byte)family;
+        header[1] = 0;
+        BinaryPrimitives.WriteUInt16BigEndian(header[2..], unchecked((ushort)state.Generation));
+        writer.Add(header);
+    }
+
+    // As it was given, but for what has another name or number now.
+    private void Expression(NftTable table, NftExpression expression)
+    {
+        const int lookupSet = 1, lookupSource = 2, lookupTarget = 3, lookupFlags = 5, immediateTarget = 1, immediateData = 2;
+        NftAttributes given = new(expression.Data);
+        if (expression.Counter is { } counter)
+        {
+            U64(NFTA_COUNTER_BYTES, counter.Bytes);
+            U64(NFTA_COUNTER_PACKETS, counter.Packets);
+        }
+        else if (expression.Set is { } live)
+        {
+            writer.Attribute(lookupSet, table.FindSet(live)?.Name ?? "");
+            U32(lookupSource, given.U32(lookupSource));
+            if (given.TryGetU32(lookupTarget, out uint target))
+            {
+                U32(lookupTarget, target);
+            }
+
+            U32(lookupFlags, given.U32(lookupFlags));
+        }
+        else if (expression.Jump is { } jump)
+        {
+            U32(immediateTarget, 0);
+            int data = writer.BeginNest(immediateData);
+            Verdict(given.Nest(immediateData).Nest(NFTA_DATA_VERDICT).U32(NFTA_VERDICT_CODE), table.FindChain(jump)?.Name);
+            writer.EndNest(data);
+        }
+        else
+        {
+            writer.Padded(expression.Data);
+        }
+    }
+
+    private void Verdict(uint code, string? chain)
+    {
+        int verdict = writer.BeginNest(NFTA_DATA_VERDICT);
+        U32(NFTA_VERDICT_CODE, code);
+        if (chain is not null)
+        {
+            writer.Attribute(NFTA_VERDICT_CHAIN, chain);
+        }
+
+        writer.EndNest(verdict);
+    }
+
+    private void Element(NftTable table, NftSet set, NftElement element)
+    {
+        int start = writer.BeginNest(NFTA_LIST_ELEM);
+        Value(NFTA_SET_ELEM_KEY, element.Live.Key);
+        if (element.Live.KeyEnd is { } end)
+        {
+            Value(NFTA_SET_ELEM_KEY_END, end);
+        }
+
+        if (element.Live.Verdict is { } verdict)
+        {
+            int data = writer.BeginNest(NFTA_SET_ELEM_DATA);
+            Verdict(CodeOf(verdict.Verdict), verdict.Target is { } target ? table.FindChain(target)?.Name : null);
+            writer.EndNest(data);
+        }
+        else if (set.IsMap && !element.Live.IsEnd)
+        {
+            Value(NFTA_SET_ELEM_DATA, element.Live.Data);
+        }
+
+        if (element.Live.IsEnd)
+        {
+            U32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
+        }
+
+        UserData(NFTA_SET_ELEM_USERDATA, element.UserData);
+        writer.EndNest(start);
+    }
+
+    private static uint CodeOf(NetStack.Filter.Verdict verdict) => unchecked((uint)(verdict switch
+    {
+        NetStack.Filter.Verdict.Accept => Linux.Netfilter.NF_ACCEPT,
+        NetStack.Filter.Verdict.Drop => Linux.Netfilter.NF_DROP,
+        NetStack.Filter.Verdict.Break => NFT_BREAK,
+        NetStack.Filter.Verdict.Return => NFT_RETURN,
+        NetStack.Filter.Verdict.Jump => NFT_JUMP,
+        NetStack.Filter.Verdict.Goto => NFT_GOTO,
+        _ => NFT_CONTINUE,
+    }));
+
+    private void Value(int type, byte[] value)
+    {
+        int nest = writer.BeginNest(type);
+        writer.Attribute(NFTA_DATA_VALUE, value);
+        writer.EndNest(nest);
+    }
+
+    private void UserData(int type, byte[]? data)
+    {
+        if (data is not null)
+        {
+            writer.Attribute(type, data);
+        }
+    }
+
+    private void U32(int type, uint value)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, value);
+        writer.Attribute(type, bytes);
+    }
+
+    private void U64(int type, ulong value)
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64BigEndian(bytes, value);
+        writer.Attribute(type, bytes);
+    }
+}
