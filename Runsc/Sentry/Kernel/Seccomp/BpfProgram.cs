@@ -1,4 +1,3 @@
-using System;
 using Runsc.Linux;
 using Runsc.Sentry.Mapping;
 using static Runsc.Sentry.Kernel.ClassicBpf;

@@ -2,7 +2,6 @@ using System;
 using System.Collections.Generic;
 using System.Text;
 using Runsc.Linux;
-using Runsc.NetStack;
 using Runsc.NetStack.Filter;
 using Runsc.NetStack.Filter.Expressions;
 using Runsc.NetStack.Filter.Matches;

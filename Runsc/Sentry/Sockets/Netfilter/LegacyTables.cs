@@ -3,7 +3,6 @@ using System.Collections.Generic;
 using System.Text;
 using System.Threading;
 using Runsc.Linux;
-using Runsc.NetStack.Core;
 using Runsc.NetStack.Filter;
 using Runsc.NetStack.Filter.Expressions;
 using Runsc.Sentry.Vfs;

@@ -2,7 +2,6 @@ using System;
 using System.Collections.Generic;
 using Runsc.Linux;
 using Runsc.NetStack.Filter;
-using Runsc.NetStack.Filter.Expressions;
 using static Runsc.Linux.NfTables;
 
 namespace Runsc.Sentry.Sockets.Netfilter;
