@@ -1,3 +1,4 @@
+using System;
 using System.IO;
 using Runsc.Tests.Support;
 using Xunit;
@@ -24,6 +25,7 @@ public sealed class HostileGuestTests
 
         CommandResult result = sandbox.Run(["/bin/fuzz", $"{seed}", "20", "3000"]);
 
-        Assert.True(result.Status == 0 && result.Output == "survived\n", $"seed {seed}: {result}");
+        // Its children may find a way to their parent's output, as on Linux; what counts is that all of them came to an end.
+        Assert.True(result.Status == 0 && result.Output.EndsWith("survived\n", StringComparison.Ordinal), $"seed {seed}: {result}");
     }
 }

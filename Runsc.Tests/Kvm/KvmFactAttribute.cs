@@ -3,6 +3,7 @@ using System.IO;
 using System.Runtime.Intrinsics.X86;
 using Runsc.Platform;
 using Runsc.Platform.Kvm;
+using Runsc.Tests.Platforms;
 using Xunit;
 
 namespace Runsc.Tests.Kvm;
@@ -13,6 +14,13 @@ public sealed class KvmFactAttribute : FactAttribute
 {
     /// <summary>Why there is no KVM; null if there is.</summary>
     internal static string? Missing { get; } = FindMissing();
+
+    /// <summary>Whether this machine's KVM is one on which system calls can be handed over.</summary>
+    internal static Lazy<bool> HandsOver { get; } = new(() =>
+    {
+        using var machine = new GuestMachine(kvm: true);
+        return machine.Kvm.HandsOver;
+    });
 
     public KvmFactAttribute() => Skip = Missing;
 

@@ -1,6 +1,6 @@
 using System;
 using Runsc.Platform;
-using Runsc.Platform.Kvm.Stubs;
+using Runsc.Platform.Kvm.HandOver;
 using Runsc.Tests.Platforms;
 using Xunit;
 
@@ -36,7 +36,7 @@ public sealed class KvmStubTests
 
         // Behind the stub's store there is nothing to run.
         jumper.Start();
-        BitConverter.GetBytes(stub + GuestStubs.UserStoreEnd).CopyTo(code, 2);
+        BitConverter.GetBytes(stub + CallStub.DirectEnd).CopyTo(code, 2);
         using var second = new GuestTask(machine, code);
         trap = second.Run();
         Assert.True(trap.Kind is TrapKind.Exception or TrapKind.PageFault, second.Describe(trap));

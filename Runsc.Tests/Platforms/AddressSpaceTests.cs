@@ -98,7 +98,7 @@ public abstract class AddressSpaceTests : PlatformTests
     }
 
     [EachPlatform]
-    public void UnmapAll_LeavesNothingAndCanBeUsedAgain()
+    public void UnmapOfEverything_LeavesNothingAndCanBeUsedAgain()
     {
         using var machine = NewMachine();
         using var task = new GuestTask(machine, s_access);
@@ -107,7 +107,7 @@ public abstract class AddressSpaceTests : PlatformTests
         Store(task, Target, 1);
         for (int round = 0; round < 5; round++)
         {
-            task.Space.UnmapAll();
+            task.Space.Unmap(0, machine.Platform.UserAddressLimit);
             ExpectFault(task, 0, GuestTask.Code, AccessType.Execute, 0x14);
             task.Space.Map(GuestTask.Code, task.DataOffset - 4096, 4096, AccessType.Read | AccessType.Execute);
             ExpectFault(task, 0, Target, AccessType.Read, 4);
@@ -177,7 +177,7 @@ public abstract class AddressSpaceTests : PlatformTests
     }
 
     [EachPlatform]
-    public void UnmapAndUnmapAll_WhileAnotherThreadRuns_StopItsLoads()
+    public void Unmap_WhileAnotherThreadRuns_StopsItsLoads()
     {
         using var machine = NewMachine();
         using var runner = new LoopingGuest(machine, Target);
@@ -190,7 +190,7 @@ public abstract class AddressSpaceTests : PlatformTests
             runner.HoldFaults();
             if (round % 4 == 3)
             {
-                runner.Task.Space.UnmapAll();
+                runner.Task.Space.Unmap(0, machine.Platform.UserAddressLimit);
             }
             else
             {
@@ -257,7 +257,7 @@ public abstract class AddressSpaceTests : PlatformTests
 
                     break;
                 case 3:
-                    task.Space.UnmapAll();
+                    task.Space.Unmap(0, machine.Platform.UserAddressLimit);
                     task.Space.Map(GuestTask.Code, task.DataOffset - 4096, 4096, AccessType.Read | AccessType.Execute);
                     Array.Clear(model);
                     break;

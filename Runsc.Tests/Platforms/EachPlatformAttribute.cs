@@ -18,6 +18,7 @@ public sealed class EachPlatformAttribute : FactAttribute
     /// <summary>Why a test of this class does not run here; null if it does.</summary>
     internal static string? ReasonToSkip(string className, bool needsRealProcessor) =>
         className.StartsWith("Kvm", StringComparison.Ordinal) && KvmFactAttribute.Missing is string missing ? missing
+        : className.StartsWith("KvmHandOver", StringComparison.Ordinal) && !KvmFactAttribute.HandsOver.Value ? "system calls enter ring 0 here, or there is one processor: none is handed over"
         : needsRealProcessor && KvmFactAttribute.IsEmulated() ? "the emulated processor does not raise this exception"
         : null;
 }

@@ -113,7 +113,7 @@ internal sealed class LoopingGuest : IDisposable
                 _gate.Wait();
             }
 
-            // Code, data and stack too: UnmapAll takes them away.
+            // Code, data and stack too: an unmapping of everything takes them away.
             Task.Space.Map(GuestTask.Code, Task.DataOffset - 4096, 4096, AccessType.Read | AccessType.Execute);
             Task.Space.Map(GuestTask.Data, Task.DataOffset, 4096, AccessType.Read | AccessType.Write);
             FaultIn(Task.Space);

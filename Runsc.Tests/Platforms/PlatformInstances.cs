@@ -49,3 +49,38 @@ public sealed class SystrapSystemCallTests : SystemCallTests
 {
     private protected override bool UsesKvm => false;
 }
+
+public sealed class KvmHandOverAddressSpaceTests : AddressSpaceTests
+{
+    private protected override bool UsesKvm => true;
+
+    private protected override bool HandsOver => true;
+}
+
+public sealed class KvmHandOverContextTests : ContextTests
+{
+    private protected override bool UsesKvm => true;
+
+    private protected override bool HandsOver => true;
+}
+
+public sealed class KvmHandOverExceptionTests : ExceptionTests
+{
+    private protected override bool UsesKvm => true;
+
+    private protected override bool HandsOver => true;
+}
+
+public sealed class KvmHandOverInterruptTests : InterruptTests
+{
+    private protected override bool UsesKvm => true;
+
+    private protected override bool HandsOver => true;
+}
+
+public sealed class KvmHandOverSystemCallTests : SystemCallTests
+{
+    private protected override bool UsesKvm => true;
+
+    private protected override bool HandsOver => true;
+}

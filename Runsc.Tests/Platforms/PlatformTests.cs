@@ -8,5 +8,17 @@ public abstract class PlatformTests
 {
     private protected abstract bool UsesKvm { get; }
 
-    private protected GuestMachine NewMachine(int vcpuLimit = 0) => new(UsesKvm, vcpuLimit);
+    /// <summary>Every system call is handed over, whatever the policy would say.</summary>
+    private protected virtual bool HandsOver => false;
+
+    private protected GuestMachine NewMachine(int vcpuLimit = 0)
+    {
+        var machine = new GuestMachine(UsesKvm, vcpuLimit);
+        if (HandsOver)
+        {
+            machine.Kvm.HandsOverAlways = true;
+        }
+
+        return machine;
+    }
 }

@@ -25,8 +25,5 @@ internal interface IAddressSpace : IDisposable
     /// </summary>
     void MakeReadOnly(ulong address, ulong length);
 
-    /// <summary>Removes every translation: cheaper than <see cref="Unmap"/> of everything.</summary>
-    void UnmapAll();
-
     // Dispose: no context may be in a switch with this space, now or later. Frees the tables; the frames belong to the caller.
 }

@@ -74,7 +74,6 @@ internal sealed class FakeAddressSpace : IAddressSpace
         }
     }
 
-    public void UnmapAll() => Pages.Clear();
 
     public void Dispose() => IsDisposed = true;
 

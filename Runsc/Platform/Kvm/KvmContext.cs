@@ -1,5 +1,7 @@
 using System;
+using System.Diagnostics;
 using System.Threading;
+using Runsc.Platform.Kvm.HandOver;
 using Runsc.Platform.Kvm.Paging;
 
 namespace Runsc.Platform.Kvm;
@@ -13,7 +15,7 @@ namespace Runsc.Platform.Kvm;
 /// Interrupted is returned. A kick that comes too late ends a later KVM_RUN with EINTR, which is acknowledged and entered again: spurious, never lost.
 /// </para>
 /// </summary>
-internal sealed unsafe class KvmContext : IContext
+internal sealed unsafe partial class KvmContext : IContext
 {
     private const ulong NoSystemCall = ulong.MaxValue;
 
@@ -51,7 +53,7 @@ internal sealed unsafe class KvmContext : IContext
     public void Switch(IAddressSpace space, out TrapInfo trap)
     {
         var target = (KvmAddressSpace)space;
-        if (_frame.Rip >= SystemPages.UserStubVirtual)
+        if (_frame.Rip >= _platform.UserAddressLimit)
         {
             FetchOutside(out trap);
             return;
@@ -68,7 +70,9 @@ internal sealed unsafe class KvmContext : IContext
                 return;
             }
 
+            _platform.CountRunning(1);
             bool done = RunOnce(vcpu, target, out trap);
+            _platform.CountRunning(-1);
             _platform.VCpus.Release(vcpu);
             if (done)
             {
@@ -187,9 +191,10 @@ internal sealed unsafe class KvmContext : IContext
         Volatile.Write(ref _threadId, t_threadId);
     }
 
+    /// <summary>A vCPU, held, that is this context's; it may be in the guest, with an answered call's stub waiting.</summary>
     private VCpu? AcquireVCpu()
     {
-        VCpu? vcpu = HoldOwnVCpu();
+        VCpu? vcpu = TryHoldOwnVCpu();
         if (vcpu != null)
         {
             return vcpu;
@@ -203,6 +208,7 @@ internal sealed unsafe class KvmContext : IContext
 
         if (vcpu.Resident != this)
         {
+            vcpu.Recall();
             vcpu.Resident?.Evict(vcpu);
             vcpu.Resident = this;
             Volatile.Write(ref _vcpu, vcpu);
@@ -211,8 +217,16 @@ internal sealed unsafe class KvmContext : IContext
         return vcpu;
     }
 
-    /// <summary>The vCPU with this context's FPU state, held; null if the state is in memory.</summary>
+    /// <summary>The vCPU with this context's FPU state, held and out of the guest; null if the state is in memory.</summary>
     private VCpu? HoldOwnVCpu()
+    {
+        VCpu? vcpu = TryHoldOwnVCpu();
+        vcpu?.Recall();
+        return vcpu;
+    }
+
+    /// <summary>The same, but it may be in the guest.</summary>
+    private VCpu? TryHoldOwnVCpu()
     {
         SpinWait spin = default;
         while (true)
@@ -250,38 +264,78 @@ internal sealed unsafe class KvmContext : IContext
     private bool RunOnce(VCpu vcpu, KvmAddressSpace space, out TrapInfo trap)
     {
         trap = default;
+        bool waits = AwaitsAnswer(vcpu, space);
+        VCpuRunner? runner = waits ? null : TakeRunner();
+        if (waits || runner != null)
+        {
+            Volatile.Write(ref _threadId, waits ? vcpu.GuestRun.ThreadId : runner!.ThreadId);
+        }
+
         Volatile.Write(ref _running, vcpu);
         Interlocked.MemoryBarrier();
         if (TakeInterrupt())
         {
             Volatile.Write(ref _running, null);
+            if (runner != null)
+            {
+                _platform.Runners.Return(runner);
+            }
+
             trap.Kind = TrapKind.Interrupted;
             return true;
+        }
+
+        if (waits)
+        {
+            return Answer(vcpu, out trap);
         }
 
         _xstate.Install(vcpu);
         vcpu.XStateIsInitial = false;
         vcpu.LastThread = _threadId;
         space.EnterGuest();
+        if (runner != null)
+        {
+            return HandOver(vcpu, runner, space, out trap);
+        }
+
+        if (_platform.SystemCallsStayInRing3)
+        {
+            vcpu.CallPage = space.CallPage(vcpu.Index);
+            vcpu.CallPage.Disarm();
+        }
+
+        long start = _platform.HandsOver ? Stopwatch.GetTimestamp() : 0;
         long result = vcpu.Enter(_frame, space);
         space.LeaveGuest();
         Volatile.Write(ref _running, null);
-        if (result == 0)
+        if (result != 0)
         {
-            return TrapDecoder.Decode(_platform, vcpu, ref _frame, out trap);
+            return Stopped(vcpu, result, out trap);
         }
 
-        return Stopped(vcpu, result, out trap);
+        bool done = TrapDecoder.Decode(_platform, vcpu, ref _frame, out trap);
+        if (_platform.HandsOver && trap.Kind == TrapKind.SystemCall)
+        {
+            _policy.CountExit(Stopwatch.GetTimestamp() - start, _platform.QuickTicks);
+        }
+
+        return done;
     }
 
-    private bool Stopped(VCpu vcpu, long result, out TrapInfo trap)
+    /// <summary>KVM_RUN came back with an error. The runner acknowledges kicks itself: they are signals to its thread.</summary>
+    private bool Stopped(VCpu vcpu, long result, out TrapInfo trap, bool acknowledged = false)
     {
         if (result is not (-KvmCalls.EINTR) and not (-KvmCalls.EAGAIN))
         {
             return TrapDecoder.DecodeError(_platform, vcpu, result, ref _frame, out trap);
         }
 
-        vcpu.AcknowledgeKick();
+        if (!acknowledged)
+        {
+            vcpu.AcknowledgeKick();
+        }
+
         if (TrapDecoder.DecodeInterrupted(_platform, vcpu, ref _frame, out trap))
         {
             return true;

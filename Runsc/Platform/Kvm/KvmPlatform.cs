@@ -1,6 +1,8 @@
 using System;
+using System.Diagnostics;
 using System.Threading;
 using Runsc.Platform.Kvm.Abi;
+using Runsc.Platform.Kvm.HandOver;
 using Runsc.Platform.Kvm.Paging;
 
 namespace Runsc.Platform.Kvm;
@@ -10,7 +12,7 @@ namespace Runsc.Platform.Kvm;
 /// <code>
 /// guest-physical            slot                what
 /// 0 … 2 MiB                 0                   <see cref="SystemPages"/>
-/// 4 MiB                     1 (read-only)       the ring-3 SYSCALL stub
+/// 4 MiB                     1 (read-only)       the code of the ring-3 SYSCALL stub
 /// 4 GiB … 32 GiB            2 … 449             page tables (<see cref="TableArena"/>), 64 MiB each, on demand
 /// 32 GiB …                  450 …               the MemoryFile, 1 GiB each
 /// </code>
@@ -38,6 +40,7 @@ internal sealed unsafe class KvmPlatform : IPlatform, IMemorySlots
     private nint[] _chunks = [];
     private ulong _generations;
     private VCpuPool? _vcpus;
+    private int _running;
 
     private KvmPlatform(int kvmFd)
     {
@@ -53,7 +56,7 @@ internal sealed unsafe class KvmPlatform : IPlatform, IMemorySlots
         Tables = new TableArena(this);
     }
 
-    public ulong UserAddressLimit => SystemPages.UserStubVirtual;
+    public ulong UserAddressLimit => SystemCallsStayInRing3 ? SystemPages.UserStubs : SystemPages.UserEnd;
 
     public string Description { get; private set; } = "";
 
@@ -83,10 +86,27 @@ internal sealed unsafe class KvmPlatform : IPlatform, IMemorySlots
 
     internal VCpuPool VCpus => _vcpus!;
 
+    internal RunnerPool Runners { get; } = new(Environment.ProcessorCount);
+
     internal uint MxcsrMask { get; private set; } = 0xffff;
 
     /// <summary>SYSCALL runs its target without leaving ring 3, so the stub must be a user page. Found out by <see cref="KvmProbe"/>.</summary>
     internal bool SystemCallsStayInRing3 { get; private set; } = true;
+
+    /// <summary>
+    /// System calls may be handed over to the task's thread without an exit (<see cref="CallPage"/>): where they stay in ring 3, the stub can tell
+    /// the segment bases, and there is a processor for each side.
+    /// </summary>
+    internal bool HandsOver { get; private set; }
+
+    /// <summary>For tests: hand over whatever the policy says.</summary>
+    internal bool HandsOverAlways { get; set; }
+
+    /// <summary>Time in the guest, in ticks of Stopwatch, up to which a system call counts as following on the one before.</summary>
+    internal long QuickTicks { get; private set; }
+
+    /// <summary>There is a second processor for each of the tasks that are in the guest now.</summary>
+    internal bool MaySpin => HandsOverAlways || Volatile.Read(ref _running) * 2 <= Environment.ProcessorCount;
 
     /// <summary>The processor reads our page tables itself; a CR3 load makes it read them again. Found out by <see cref="KvmProbe"/>.</summary>
     internal bool NestedPaging { get; private set; }
@@ -159,11 +179,16 @@ internal sealed unsafe class KvmPlatform : IPlatform, IMemorySlots
 
     public void Dispose()
     {
+        _vcpus?.RecallAll();
+        Runners.Dispose();
         _vcpus?.Dispose();
         _ = KvmCalls.Close(VmFd);
         Tables.Dispose();
         System.Dispose();
     }
+
+    /// <summary>A task enters the guest (1) or has left it (−1).</summary>
+    internal void CountRunning(int change) => Interlocked.Add(ref _running, change);
 
     /// <summary>A number that no address space has had.</summary>
     internal ulong NextGeneration() => Interlocked.Increment(ref _generations);
@@ -213,10 +238,13 @@ internal sealed unsafe class KvmPlatform : IPlatform, IMemorySlots
         TscKilohertz = probe.TscKilohertz;
         MxcsrMask = probe.MxcsrMask;
         HwCap = probe.HwCap;
+        HandsOver = SystemCallsStayInRing3 && probe.HasFsGsBase && Environment.ProcessorCount > 1;
+        QuickTicks = (2 * probe.ExitTicks) + (Stopwatch.Frequency / 100_000);
         Tables.ReuseAtOnce = NestedPaging;
         _vcpus.PrepareMsrs();
         Description = $"kvm: {(NestedPaging ? "nested" : "shadow")} paging, system calls in ring {(SystemCallsStayInRing3 ? 3 : 0)}, " +
-            $"up to {limit} vCPUs, TSC {(TscMatchesHost ? "as the host's" : "not the host's")}";
+            $"up to {limit} vCPUs, TSC {(TscMatchesHost ? "as the host's" : "not the host's")}, " +
+            $"an exit costs {Stopwatch.GetElapsedTime(0, probe.ExitTicks).TotalMicroseconds:0.0} µs{(HandsOver ? ", calls are handed over" : "")}";
     }
 
     private void SetSlot(uint slot, uint flags, ulong physical, byte* host, ulong length)

@@ -1,6 +1,8 @@
 using System;
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Runsc.Platform.Kvm.Abi;
+using Runsc.Platform.Kvm.HandOver;
 using Runsc.Platform.Kvm.Paging;
 
 namespace Runsc.Platform.Kvm;
@@ -34,6 +36,12 @@ internal sealed unsafe class KvmProbe
 
     public uint MxcsrMask { get; private set; }
 
+    /// <summary>RDFSBASE and RDGSBASE work, whatever KVM's CPUID says: where ring 3 runs natively, CR4 is the host's.</summary>
+    public bool HasFsGsBase { get; private set; }
+
+    /// <summary>What it costs to enter the guest and to leave it by a system call, in ticks of <see cref="Stopwatch"/>.</summary>
+    public long ExitTicks { get; private set; } = long.MaxValue;
+
     /// <summary>CPUID.1:EDX as the guest sees it: where ring 3 runs natively the instruction is not intercepted and shows the host's.</summary>
     public uint HwCap { get; private set; }
 
@@ -48,10 +56,13 @@ internal sealed unsafe class KvmProbe
     /// 0f 05                     syscall
     /// </code>
     /// </summary>
-    private static ReadOnlySpan<byte> Code => 
+    private static ReadOnlySpan<byte> Code =>
     [
         0xb8, 0x01, 0x00, 0x00, 0x00, 0x0f, 0xa2, 0x41, 0x89, 0xd4, 0x48, 0x8b, 0x1c, 0x25, 0x00, 0x00, 0x02, 0x00, 0x0f, 0x31, 0x0f, 0x05,
     ];
+
+    /// <summary><c>f3 48 0f ae c0  rdfsbase %rax; f3 48 0f ae c8  rdgsbase %rax; 0f 05  syscall</c></summary>
+    private static ReadOnlySpan<byte> ReadBases => [0xf3, 0x48, 0x0f, 0xae, 0xc0, 0xf3, 0x48, 0x0f, 0xae, 0xc8, 0x0f, 0x05];
 
     /// <summary>
     /// The host's own count, as a function.
@@ -115,14 +126,38 @@ internal sealed unsafe class KvmProbe
         area = (byte*)(((nuint)area + 63) & ~(nuint)63);
         _vcpu.ReadXState(area);
         MxcsrMask = XState.ReadMxcsrMask(area);
+        MeasureExit(space);
+        ReadBases.CopyTo(new Span<byte>(host, (int)PageEntry.PageSize));
+        HasFsGsBase = TryRunGuest(space, ReadBases.Length);
         _platform.Tables.FreeBlock(block);
+    }
+
+    private void MeasureExit(KvmAddressSpace space)
+    {
+        for (int i = 0; i < 5; i++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            RunGuest(space);
+            ExitTicks = Math.Min(ExitTicks, Stopwatch.GetTimestamp() - start);
+        }
     }
 
     private ulong RunGuest(KvmAddressSpace space)
     {
+        bool atStub = TryRunGuest(space, Code.Length);
+        KvmRun* run = _vcpu.RunPage;
+        Expect(atStub, $"SYSCALL does not reach its stub: exit {run->ExitReason} at 0x{run->Regs.Rip:x}");
+        return run->Regs.Rbx;
+    }
+
+    /// <summary>Runs the code; false if it does not get to its SYSCALL at the end.</summary>
+    private bool TryRunGuest(KvmAddressSpace space, int length)
+    {
         var frame = new TrapFrame { Rip = CodeAddress };
         _vcpu.XStateIsInitial = false;
         space.EnterGuest();
+        _vcpu.CallPage = space.CallPage(_vcpu.Index);
+        _vcpu.CallPage.Disarm();
         long result;
         while ((result = _vcpu.Enter(frame, space)) is -KvmCalls.EINTR or -KvmCalls.EAGAIN)
         {
@@ -133,10 +168,8 @@ internal sealed unsafe class KvmProbe
         space.LeaveGuest();
         KvmRun* run = _vcpu.RunPage;
         Expect(result == 0, $"KVM_RUN fails with errno {-result}");
-        bool atStub = run->ExitReason == KvmNumbers.KVM_EXIT_MMIO && run->Regs.Rip == SystemPages.UserStubVirtual + Stubs.GuestStubs.UserStoreEnd &&
-            run->Regs.Rcx == CodeAddress + (ulong)Code.Length;
-        Expect(atStub, $"SYSCALL does not reach its stub: exit {run->ExitReason} at 0x{run->Regs.Rip:x}");
-        return run->Regs.Rbx;
+        return run->ExitReason == KvmNumbers.KVM_EXIT_MMIO && run->Regs.Rip == SystemPages.UserStub(_vcpu.Index) + CallStub.DirectEnd &&
+            run->Regs.Rcx == CodeAddress + (ulong)length;
     }
 
     private bool CompareTsc(KvmAddressSpace space)

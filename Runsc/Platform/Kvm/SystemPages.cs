@@ -1,5 +1,6 @@
 using System;
 using System.Runtime.CompilerServices;
+using Runsc.Platform.Kvm.HandOver;
 using Runsc.Platform.Kvm.Stubs;
 
 namespace Runsc.Platform.Kvm;
@@ -15,7 +16,7 @@ namespace Runsc.Platform.Kvm;
 /// 0x4000           KernelBase + 0x4000     IDT
 /// 0x5000           KernelBase + 0x5000     exception stubs, ring-0 SYSCALL stub, SYSRET, IRET
 /// 0x10000 + n*4096 KernelBase + …          vCPU n:  0x000 GDT   0x080 TSS   0x800 frame for IRET   0x1000 top of the exception stack
-/// 0x400000         0x7fff_ffff_f000        ring-3 SYSCALL stub (read-only slot)
+/// 0x400000         UserStub(n)             ring-3 SYSCALL stub (read-only slot), the same for every vCPU n; behind it the vCPU's page of data
 /// </code>
 /// </summary>
 internal sealed unsafe class SystemPages : IDisposable
@@ -23,7 +24,12 @@ internal sealed unsafe class SystemPages : IDisposable
     public const ulong KernelBase = 0xffff_ffff_8000_0000;
     public const ulong Size = 0x20_0000;
     public const ulong UserStubPhysical = 0x40_0000;
-    public const ulong UserStubVirtual = 0x7fff_ffff_f000;
+
+    /// <summary>TASK_SIZE of Linux: the end of what applications can use where SYSCALL enters ring 0.</summary>
+    public const ulong UserEnd = 0x7fff_ffff_f000;
+
+    /// <summary>The same where it stays in ring 3: above are the stubs, a pair of pages for each vCPU.</summary>
+    public const ulong UserStubs = 0x7fff_ffc0_0000;
 
     /// <summary>vCPU pages that fit.</summary>
     public const int MaxVCpus = 480;
@@ -76,7 +82,7 @@ internal sealed unsafe class SystemPages : IDisposable
         GuestStubs.ReturnFromInterrupt.CopyTo(code[IretStubOffset..]);
         var stub = new Span<byte>(_stub, (int)PageSize);
         stub.Fill(GuestStubs.Filler);
-        GuestStubs.UserSystemCall.CopyTo(stub);
+        CallStub.Bytes.CopyTo(stub);
     }
 
     /// <summary>Host address of guest-physical 0.</summary>
@@ -97,6 +103,9 @@ internal sealed unsafe class SystemPages : IDisposable
     public static ulong SysretStubAddress => CodeAddress + SysretStubOffset;
 
     public static ulong IretStubAddress => CodeAddress + IretStubOffset;
+
+    /// <summary>Where a vCPU's SYSCALL goes if it stays in ring 3; the page of data follows.</summary>
+    public static ulong UserStub(int vcpu) => UserStubs + ((ulong)vcpu * 2 * PageSize);
 
     /// <summary>Where a vCPU's IRET finds its frame.</summary>
     public static ulong IretFrameAddress(int vcpu) => KernelBase + VCpuPage(vcpu) + IretFrameOffset;

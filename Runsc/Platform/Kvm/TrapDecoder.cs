@@ -1,5 +1,6 @@
 using System.Text;
 using Runsc.Platform.Kvm.Abi;
+using Runsc.Platform.Kvm.HandOver;
 using Runsc.Platform.Kvm.Stubs;
 
 namespace Runsc.Platform.Kvm;
@@ -17,11 +18,9 @@ internal static unsafe class TrapDecoder
         switch (run->ExitReason)
         {
             case KvmNumbers.KVM_EXIT_MMIO:
-                if (run->Regs.Rip == SystemPages.UserStubVirtual + GuestStubs.UserStoreEnd &&
-                    run->MmioAddress == SystemPages.UserStubPhysical + GuestStubs.UserStoreOffset)
+                if (run->MmioAddress == SystemPages.UserStubPhysical + CallStub.Bell && IsInStub(platform, vcpu, run->Regs.Rip, out ulong offset))
                 {
-                    SystemCall(run, ref frame, out trap);
-                    return true;
+                    return StoppedInStub(vcpu, offset, ref frame, out trap);
                 }
 
                 return StoreToStub(vcpu, ref frame, out trap);
@@ -64,11 +63,15 @@ internal static unsafe class TrapDecoder
         }
 
         bool atKernelStub = unchecked(rip - SystemPages.KernelSystemCallAddress) <= 2;
-        bool atUserStub = platform.SystemCallsStayInRing3 && rip == SystemPages.UserStubVirtual;
-        if (atKernelStub || atUserStub)
+        if (atKernelStub)
         {
             SystemCall(run, ref frame, out trap);
             return true;
+        }
+
+        if (IsInStub(platform, vcpu, rip, out ulong offset))
+        {
+            return StoppedInStub(vcpu, offset, ref frame, out trap);
         }
 
         frame.OrigRax = NoSystemCall;
@@ -109,6 +112,44 @@ internal static unsafe class TrapDecoder
         }
 
         return Broken(vcpu, $"error {-result}", ref frame, out trap);
+    }
+
+    private static bool IsInStub(KvmPlatform platform, VCpu vcpu, ulong rip, out ulong offset)
+    {
+        offset = unchecked(rip - SystemPages.UserStub(vcpu.Index));
+        return platform.SystemCallsStayInRing3 && offset < CallStub.End;
+    }
+
+    /// <summary>
+    /// The guest was in the stub of ring 3, which is not the application's: either a call is on its way out, or an answer on its way in and the frame
+    /// is still what will be loaded. What an application makes of it by jumping about in there harms only itself.
+    /// </summary>
+    private static bool StoppedInStub(VCpu vcpu, ulong offset, ref TrapFrame frame, out TrapInfo trap)
+    {
+        KvmRun* run = vcpu.RunPage;
+        trap = default;
+        if (offset < CallStub.Posted)
+        {
+            SystemCall(run, ref frame, out trap);
+            if (offset >= CallStub.Saved)
+            {
+                frame.OrigRax = frame.Rax = vcpu.CallPage.SavedRax;
+            }
+
+            return true;
+        }
+
+        if (vcpu.CallPage.State < CallPage.Called)
+        {
+            frame.OrigRax = NoSystemCall;
+            return false;
+        }
+
+        vcpu.CallPage.Take(ref frame);
+        frame.FsBase = run->Sregs.Fs.Base;
+        frame.GsBase = run->Sregs.Gs.Base;
+        trap = new TrapInfo { Kind = TrapKind.SystemCall };
+        return true;
     }
 
     private static void SystemCall(KvmRun* run, ref TrapFrame frame, out TrapInfo trap)
@@ -182,7 +223,7 @@ internal static unsafe class TrapDecoder
         frame.OrigRax = NoSystemCall;
         vcpu.FinishEmulation();
         const ulong Code = TrapVector.PageFaultUser | TrapVector.PageFaultPresent | TrapVector.PageFaultWrite;
-        trap = PageFault(SystemPages.UserStubVirtual + offset, Code);
+        trap = PageFault(SystemPages.UserStub(vcpu.Index) + offset, Code);
         return true;
     }
 

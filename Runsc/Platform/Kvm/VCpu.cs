@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Threading;
 using Runsc.Platform.Kvm.Abi;
+using Runsc.Platform.Kvm.HandOver;
 using Runsc.Platform.Kvm.Paging;
 
 namespace Runsc.Platform.Kvm;
@@ -34,8 +35,8 @@ internal sealed unsafe class VCpu : IDisposable
     private const ulong SyscallMask = 0x25_7fd5;
 
     /// <summary>Flags that a frame may set: CF PF AF ZF SF TF DF OF NT RF AC ID. The rest is fixed: bit 1 and IF.</summary>
-    private const ulong UserFlags = 0x25_4dd5;
-    private const ulong FixedFlags = 0x202;
+    public const ulong UserFlags = 0x25_4dd5;
+    public const ulong FixedFlags = 0x202;
 
     /// <summary>TF NT RF: SYSRET cannot restore them, or not with the effect that IRET has.</summary>
     private const ulong IretFlags = 0x1_4100;
@@ -55,11 +56,14 @@ internal sealed unsafe class VCpu : IDisposable
     private ulong _cr3;
     private ulong _generation;
     private bool _dropEvents;
+    private ulong _fsBase;
+    private ulong _gsBase;
 
     public VCpu(KvmPlatform platform, int index)
     {
         _platform = platform;
         Index = index;
+        GuestRun = new GuestRun(this);
         _runSize = (nuint)platform.RunSize;
         platform.System.PrepareVCpu(index);
         _fd = (int)Check(KvmCalls.Ioctl(platform.VmFd, KvmNumbers.KVM_CREATE_VCPU, index), "KVM_CREATE_VCPU");
@@ -116,7 +120,7 @@ internal sealed unsafe class VCpu : IDisposable
     {
         KvmMsrs msrs = default;
         Span<KvmMsrEntry> entries = msrs.Entries;
-        ulong target = _platform.SystemCallsStayInRing3 ? SystemPages.UserStubVirtual : SystemPages.KernelSystemCallAddress;
+        ulong target = _platform.SystemCallsStayInRing3 ? SystemPages.UserStub(Index) : SystemPages.KernelSystemCallAddress;
         // SYSRET's selectors are counted from bits 63:48: +16 is the 64-bit user code segment, +8 the user data segment.
         const ulong Star = ((ulong)SystemPages.KernelCodeSelector << 32) | ((SystemPages.UserCodeSelector - 16UL) << 48);
         entries[0] = new KvmMsrEntry { Index = MsrStar, Data = Star };
@@ -131,11 +135,56 @@ internal sealed unsafe class VCpu : IDisposable
         }
     }
 
+    /// <summary>Its stay in the guest while calls are handed over.</summary>
+    public GuestRun GuestRun { get; }
+
+    /// <summary>The page of data of its SYSCALL stub in the space that it entered last.</summary>
+    public CallPage CallPage { get; set; }
+
+    /// <summary>
+    /// Enters the guest on the runner's thread, with the frame loaded; <see cref="GuestRun"/> says when it has left.
+    /// Preconditions: held by the caller; EnterGuest of <paramref name="space"/> has been called.
+    /// </summary>
+    public void EnterBy(VCpuRunner runner, in TrapFrame frame, KvmAddressSpace space)
+    {
+        Prepare(frame, space);
+        GuestRun.Begin(runner, space);
+    }
+
+    /// <summary>Gets it out of the guest, if a runner has it there: afterwards all of its state can be reached. The caller holds it.</summary>
+    public void Recall()
+    {
+        if (GuestRun.IsUnderWay)
+        {
+            GuestRun.Recall();
+            GuestRun.WaitForEnd();
+        }
+    }
+
     /// <summary>
     /// Loads the frame, runs the guest until it leaves, and returns what KVM_RUN returned (0 or −errno). The registers are then in the run page.
     /// Preconditions: held by the caller; between EnterGuest and LeaveGuest of <paramref name="space"/>.
     /// </summary>
     public long Enter(in TrapFrame frame, KvmAddressSpace space)
+    {
+        Prepare(frame, space);
+        return Run();
+    }
+
+    /// <summary>KVM_RUN: 0 or −errno.</summary>
+    public long Run() => KvmCalls.Ioctl(_fd, KvmNumbers.KVM_RUN, 0);
+
+    /// <summary>The segment bases are those that the vCPU got when it was entered.</summary>
+    public bool HasBases(in TrapFrame frame) => frame.FsBase == _fsBase && frame.GsBase == _gsBase;
+
+    /// <summary>A handed-over call says what the bases are now.</summary>
+    public void SetBases(in TrapFrame frame)
+    {
+        _fsBase = frame.FsBase;
+        _gsBase = frame.GsBase;
+    }
+
+    private void Prepare(in TrapFrame frame, KvmAddressSpace space)
     {
         KvmRun* run = _run;
         ref KvmRegs regs = ref run->Regs;
@@ -192,7 +241,7 @@ internal sealed unsafe class VCpu : IDisposable
         }
 
         run->DirtyRegs = dirty;
-        return KvmCalls.Ioctl(_fd, KvmNumbers.KVM_RUN, 0);
+        SetBases(frame);
     }
 
     /// <summary>The next entry forgets an exception that KVM was about to deliver.</summary>
@@ -242,6 +291,7 @@ internal sealed unsafe class VCpu : IDisposable
 
     public void Dispose()
     {
+        GuestRun.Free();
         _ = KvmCalls.Munmap((nint)_run, _runSize);
         _ = KvmCalls.Close(_fd);
         NativeMemory.AlignedFree(_userSregs);

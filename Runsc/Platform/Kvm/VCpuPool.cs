@@ -1,6 +1,8 @@
 using System;
 using System.Collections.Generic;
 using System.Threading;
+using Runsc.Platform.Kvm.HandOver;
+using Runsc.Platform.Kvm.Paging;
 
 namespace Runsc.Platform.Kvm;
 
@@ -46,6 +48,24 @@ internal sealed class VCpuPool : IDisposable
     }
 
     public int Limit => _limit;
+
+    /// <summary>A vCPU is in the guest on a runner's thread, for tests.</summary>
+    public bool IsAnyWithRunner
+    {
+        get
+        {
+            int count = Volatile.Read(ref _count);
+            for (int i = 0; i < count; i++)
+            {
+                if (_vcpus[i].GuestRun.IsUnderWay)
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
 
     /// <summary>Someone is in the queue: who can should give its vCPU back.</summary>
     public bool IsContended => Volatile.Read(ref _waiting) != 0;
@@ -100,6 +120,28 @@ internal sealed class VCpuPool : IDisposable
         lock (_mu)
         {
             Monitor.PulseAll(_mu);
+        }
+    }
+
+    /// <summary>Gets every vCPU out of the guest that its runner has in <paramref name="space"/>; they may enter again.</summary>
+    public void Recall(KvmAddressSpace space)
+    {
+        for (int i = 0; i < Volatile.Read(ref _count); i++)
+        {
+            GuestRun run = _vcpus[i].GuestRun;
+            if (run.Space == space)
+            {
+                run.Recall();
+            }
+        }
+    }
+
+    /// <summary>Gets every vCPU out of the guest, at the end of the machine.</summary>
+    public void RecallAll()
+    {
+        for (int i = 0; i < _count; i++)
+        {
+            _vcpus[i].Recall();
         }
     }
 
@@ -175,7 +217,8 @@ internal sealed class VCpuPool : IDisposable
         }
 
         _ = vcpu.TryAcquire();
-        _vcpus[_count++] = vcpu;
+        _vcpus[_count] = vcpu;
+        Volatile.Write(ref _count, _count + 1);
         return vcpu;
     }
 

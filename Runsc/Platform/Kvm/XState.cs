@@ -32,6 +32,9 @@ internal sealed unsafe class XState : IDisposable
         VCpu,
     }
 
+    /// <summary>The vCPU has it: the next run needs no <see cref="Install"/>.</summary>
+    public bool IsInVCpu => _place == Place.VCpu;
+
     /// <summary>Before a run on <paramref name="vcpu"/>: loads what it does not have.</summary>
     public void Install(VCpu vcpu)
     {

@@ -112,14 +112,6 @@ internal sealed class SystrapAddressSpace : IAddressSpace
         }
     }
 
-    public void UnmapAll()
-    {
-        lock (_mu)
-        {
-            UnmapAllLocked();
-        }
-    }
-
     public void Dispose()
     {
         lock (_mu)

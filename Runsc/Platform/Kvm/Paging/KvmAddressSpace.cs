@@ -2,6 +2,7 @@ using System;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Threading;
+using Runsc.Platform.Kvm.HandOver;
 
 namespace Runsc.Platform.Kvm.Paging;
 
@@ -24,13 +25,22 @@ internal sealed unsafe partial class KvmAddressSpace : IAddressSpace
     /// <summary>In <see cref="_guests"/>: the root is being exchanged, nobody may enter.</summary>
     private const int Exclusive = int.MinValue;
 
+    /// <summary>Looks for the vCPUs that were recalled: some 100 µs.</summary>
+    private const int RecallRounds = 4000;
+
     private readonly Lock _mu = new();
     private readonly KvmPlatform _platform;
     private readonly TableArena _arena;
 
     // Guarded by _mu.
     private InvalidationList _stale;
-    private TableBlocks _blocks;
+    private readonly TableBlocks _blocks;
+
+    /// <summary>
+    /// Frames of the vCPUs' call pages, 0 for those that have not been here. Written under _mu. They keep their place as long as the space lives, for a
+    /// task's thread writes there without a lock. The pages are of no table, and so go with the blocks of the tables.
+    /// </summary>
+    private ulong[] _callPages = [];
 
     // Written under _mu; read by a vCPU between EnterGuest and its entry.
     private ulong _root;
@@ -80,6 +90,17 @@ internal sealed unsafe partial class KvmAddressSpace : IAddressSpace
                 // The exchange is over when the lock is free.
             }
         }
+    }
+
+    /// <summary>
+    /// The page of data of a vCPU's SYSCALL stub in ring 3; both pages are mapped if they were not. Between <see cref="EnterGuest"/> and
+    /// <see cref="LeaveGuest"/> of that vCPU.
+    /// </summary>
+    public CallPage CallPage(int vcpu)
+    {
+        ulong[] pages = Volatile.Read(ref _callPages);
+        ulong page = vcpu < pages.Length ? Volatile.Read(ref pages[vcpu]) : 0;
+        return new CallPage((byte*)_arena.HostOf(page != 0 ? page : AddStub(vcpu)));
     }
 
     /// <summary>The vCPU is out of the guest.</summary>
@@ -158,28 +179,16 @@ internal sealed unsafe partial class KvmAddressSpace : IAddressSpace
         }
     }
 
-    public void UnmapAll()
-    {
-        lock (_mu)
-        {
-            if (!TryEnterExclusive())
-            {
-                // Someone runs on the old root and would go on using it: take its entries away one by one.
-                UnmapLocked(0, SystemPages.UserStubVirtual);
-                return;
-            }
-
-            TableBlocks old = _blocks;
-            _blocks = new TableBlocks(_arena);
-            CreateRootLocked();
-            LeaveExclusive();
-            old.FreeAll();
-        }
-    }
-
     public void Dispose()
     {
-        Debug.Assert(Volatile.Read(ref _guests) == 0);
+        // A task that has left this space for another may have left its vCPU waiting for an answer.
+        SpinWait spin = default;
+        while (Volatile.Read(ref _guests) != 0)
+        {
+            _platform.VCpus.Recall(this);
+            spin.SpinOnce();
+        }
+
         _blocks.FreeAll();
     }
 
@@ -201,10 +210,10 @@ internal sealed unsafe partial class KvmAddressSpace : IAddressSpace
         }
     }
 
-    private static void CheckRange(ulong address, ulong length)
+    private void CheckRange(ulong address, ulong length)
     {
-        bool valid = (address | length) % PageEntry.PageSize == 0 && length <= SystemPages.UserStubVirtual &&
-            address <= SystemPages.UserStubVirtual - length;
+        ulong limit = _platform.UserAddressLimit;
+        bool valid = (address | length) % PageEntry.PageSize == 0 && length <= limit && address <= limit - length;
         if (!valid)
         {
             throw new ArgumentOutOfRangeException(nameof(address), $"not a range of user pages: 0x{address:x} + 0x{length:x}");
@@ -220,8 +229,58 @@ internal sealed unsafe partial class KvmAddressSpace : IAddressSpace
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Index(ulong address, int level) => (int)((address >> (PageEntry.PageShift + (9 * level))) & (PageEntry.EntriesPerTable - 1));
 
-    /// <summary>Keeps every vCPU out until <see cref="LeaveExclusive"/>; false if one is in the guest. Held together with _mu, on which the others wait.</summary>
-    private bool TryEnterExclusive() => Interlocked.CompareExchange(ref _guests, Exclusive, 0) == 0;
+    /// <summary>
+    /// Keeps every vCPU out until <see cref="LeaveExclusive"/>; false if one is in the guest, and computes there rather than waiting for the answer to a
+    /// call. Held together with _mu, on which the others wait.
+    /// </summary>
+    private bool TryEnterExclusive()
+    {
+        if (Interlocked.CompareExchange(ref _guests, Exclusive, 0) == 0)
+        {
+            return true;
+        }
+
+        if (!_platform.HandsOver)
+        {
+            return false;
+        }
+
+        // Those that compute are entered again and again meanwhile, so this may take several looks, or fail.
+        _platform.VCpus.Recall(this);
+        for (int i = 0; i < RecallRounds; i++)
+        {
+            if (Interlocked.CompareExchange(ref _guests, Exclusive, 0) == 0)
+            {
+                return true;
+            }
+
+            Thread.SpinWait(1);
+        }
+
+        return false;
+    }
+
+    private ulong AddStub(int vcpu)
+    {
+        lock (_mu)
+        {
+            if (vcpu >= _callPages.Length)
+            {
+                ulong[] grown = new ulong[Math.Max(4, vcpu * 2)];
+                _callPages.CopyTo(grown, 0);
+                Volatile.Write(ref _callPages, grown);
+            }
+
+            ulong page = _blocks.NewTable();
+            // The code is writable, so that the stub's store is not a fault of the guest but ends in its read-only memory slot, outside.
+            const ulong Code = PageEntry.Present | PageEntry.Writable | PageEntry.User | PageEntry.Accessed | PageEntry.Dirty;
+            ulong address = SystemPages.UserStub(vcpu);
+            *LeafLocked(address + PageEntry.PageSize) = page | Code | PageEntry.NoExecute;
+            Volatile.Write(ref *LeafLocked(address), SystemPages.UserStubPhysical | Code);
+            Volatile.Write(ref _callPages[vcpu], page);
+            return page;
+        }
+    }
 
     private void LeaveExclusive() => Interlocked.Add(ref _guests, unchecked(-Exclusive));
 
@@ -229,13 +288,6 @@ internal sealed unsafe partial class KvmAddressSpace : IAddressSpace
     {
         _root = _blocks.NewTable();
         _arena.HostOf(_root)[511] = SystemPages.RootEntry;
-        if (_platform.SystemCallsStayInRing3)
-        {
-            // Writable, so that the stub's store is not a fault of the guest but ends in its read-only memory slot, outside.
-            const ulong Bits = PageEntry.Present | PageEntry.Writable | PageEntry.User | PageEntry.Accessed | PageEntry.Dirty;
-            *LeafLocked(SystemPages.UserStubVirtual) = SystemPages.UserStubPhysical | Bits;
-        }
-
         Volatile.Write(ref _generation, _platform.NextGeneration());
     }
 

@@ -3,7 +3,8 @@ using System;
 namespace Runsc.Platform.Kvm.Stubs;
 
 /// <summary>
-/// The machine code that the guest runs on our behalf. All of it leaves the guest at once: nothing is decided in there.
+/// The machine code that the guest runs on our behalf in ring 0. All of it leaves the guest at once: nothing is decided in there. What ring 3 runs is
+/// in <see cref="HandOver.CallStub"/>.
 /// </summary>
 internal static class GuestStubs
 {
@@ -15,22 +16,6 @@ internal static class GuestStubs
 
     /// <summary>Bytes between two exception stubs.</summary>
     public const int ExceptionStride = 16;
-
-    /// <summary>Where the store of <see cref="UserSystemCall"/> goes, from the start of the page.</summary>
-    public const int UserStoreOffset = 0x40;
-
-    /// <summary>Offset behind the store: where RIP stands when the guest has left through the stub.</summary>
-    public const int UserStoreEnd = 6;
-
-    /// <summary>
-    /// SYSCALL's target where the instruction stays in ring 3. The page is a read-only memory slot that the page tables call writable, so the
-    /// store leaves the guest as MMIO. It changes no register.
-    /// <code>
-    /// 88 05 3a 00 00 00    mov %al, 0x3a(%rip)     ; page + 0x40
-    /// f4                   hlt                     ; #GP in ring 3; never reached
-    /// </code>
-    /// </summary>
-    public static ReadOnlySpan<byte> UserSystemCall => [0x88, 0x05, 0x3a, 0x00, 0x00, 0x00, 0xf4];
 
     /// <summary>
     /// SYSCALL's target where the instruction enters ring 0. RSP is still the application's: nothing may touch the stack.
