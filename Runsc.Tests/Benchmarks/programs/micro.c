@@ -171,6 +171,43 @@ static void bench_tcp_stream(void)
     }
 }
 
+// A connection over the loopback interface, made and closed.
+static void bench_tcp_connection(void)
+{
+    static int listener = -1;
+    static struct sockaddr_in address = { .sin_family = AF_INET };
+    socklen_t length = sizeof address;
+    if (listener < 0) {
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        CHECK((listener = socket(AF_INET, SOCK_STREAM, 0)) >= 0 && bind(listener, (void *)&address, length) == 0 && listen(listener, 8) == 0);
+        CHECK(getsockname(listener, (void *)&address, &length) == 0);
+    }
+    int here = socket(AF_INET, SOCK_STREAM, 0), there;
+    CHECK(here >= 0 && connect(here, (void *)&address, sizeof address) == 0 && (there = accept(listener, 0, 0)) >= 0);
+
+    // A reset at the end, so that no ports are left waiting.
+    struct linger none = { .l_onoff = 1 };
+    CHECK(setsockopt(here, SOL_SOCKET, SO_LINGER, &none, sizeof none) == 0);
+    close(here);
+    close(there);
+}
+
+// One byte there and back between two sockets of one thread.
+static void bench_udp_ping_pong(void)
+{
+    static int here = -1, there = -1;
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, b = a;
+    socklen_t length = sizeof a;
+    if (here < 0) {
+        CHECK((here = socket(AF_INET, SOCK_DGRAM, 0)) >= 0 && (there = socket(AF_INET, SOCK_DGRAM, 0)) >= 0);
+        CHECK(bind(here, (void *)&a, length) == 0 && bind(there, (void *)&b, length) == 0);
+        CHECK(getsockname(here, (void *)&a, &length) == 0 && getsockname(there, (void *)&b, &length) == 0);
+        CHECK(connect(here, (void *)&b, length) == 0 && connect(there, (void *)&a, length) == 0);
+    }
+    char c = 0;
+    CHECK(write(here, &c, 1) == 1 && read(there, &c, 1) == 1 && write(there, &c, 1) == 1 && read(here, &c, 1) == 1);
+}
+
 static const struct { const char *name; void (*run)(void); int batch; } benchmarks[] = {
     { "getppid", bench_getppid, 64 },
     { "clock_gettime", bench_clock_gettime, 4096 },
@@ -187,6 +224,8 @@ static const struct { const char *name; void (*run)(void); int batch; } benchmar
     { "vfork_exec_wait", bench_fork_exec, 2 },
     { "tcp_ping_pong", bench_tcp_ping_pong, 16 },
     { "tcp_stream_64k", bench_tcp_stream, 16 },
+    { "tcp_connection", bench_tcp_connection, 8 },
+    { "udp_ping_pong", bench_udp_ping_pong, 16 },
 };
 
 int main(int argc, char **argv)

@@ -113,19 +113,16 @@ internal sealed class HostLinkDevice : LinkDevice
         while (!_isClosed)
         {
             int frames = Prepare();
-            int received = frames == 0 ? -(int)Errno.EAGAIN : _in.Receive();
-            if (received == -(int)Errno.EAGAIN || received == -(int)Errno.EINTR)
+            if (frames == 0)
             {
-                if (frames == 0)
-                {
-                    // Memory is out: what comes meanwhile is lost in the host's queue, not here.
-                    Thread.Sleep(1);
-                }
-                else
-                {
-                    _in.Wait(Poll.POLLIN, -1);
-                }
+                // Memory is out: what comes meanwhile is lost in the host's queue, not here.
+                Thread.Sleep(1);
+                continue;
+            }
 
+            int received = _in.Receive();
+            if (received is -(int)Errno.EAGAIN or -(int)Errno.EINTR)
+            {
                 continue;
             }
 

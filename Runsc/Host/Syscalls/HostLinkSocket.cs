@@ -34,7 +34,7 @@ internal sealed unsafe partial class HostLinkSocket
     public static int Open(int index, int bufferSize)
     {
         // Protocol 0 first, so that nothing of other interfaces comes in before the bind.
-        int fd = HostResult.Of(SocketNative(Socket.AF_PACKET, Socket.SOCK_RAW | Socket.SOCK_CLOEXEC | Socket.SOCK_NONBLOCK, 0));
+        int fd = HostResult.Of(SocketNative(Socket.AF_PACKET, Socket.SOCK_RAW | Socket.SOCK_CLOEXEC, 0));
         if (fd < 0)
         {
             return fd;
@@ -83,8 +83,8 @@ internal sealed unsafe partial class HostLinkSocket
         header.Vectors[header.VectorCount++] = new IoVector { Base = System.Runtime.CompilerServices.Unsafe.AsPointer(ref first), Length = (nuint)length };
     }
 
-    /// <summary>recvmmsg(2) into the frames of the batch: how many came, or −errno.</summary>
-    public int Receive() => HostResult.Of(ReceiveNative(_fd, _messages, (uint)_count, Socket.MSG_DONTWAIT, null));
+    /// <summary>recvmmsg(2) into the frames of the batch: waits for the first, and takes what else is there. How many came, or −errno.</summary>
+    public int Receive() => HostResult.Of(ReceiveNative(_fd, _messages, (uint)_count, Socket.MSG_WAITFORONE, null));
 
     /// <summary>Bytes of a received frame.</summary>
     public int LengthOf(int frame) => (int)_messages[frame].Length;
@@ -92,7 +92,7 @@ internal sealed unsafe partial class HostLinkSocket
     /// <summary>sendmmsg(2) of the frames from <paramref name="first"/> on: how many went, or −errno.</summary>
     public int Send(int first) => HostResult.Of(SendNative(_fd, _messages + first, (uint)(_count - first), Socket.MSG_DONTWAIT));
 
-    /// <summary>Waits until frames have come or can go (poll(2)).</summary>
+    /// <summary>Waits until frames can go (poll(2)).</summary>
     public int Wait(short events, int timeout) => HostEvents.Poll(_fd, events, timeout);
 
     /// <summary>struct sockaddr_ll.</summary>

@@ -24,6 +24,10 @@ internal sealed partial class NetworkStack : ITimerHost
     private long _now = -1;
     private bool _timersChanged;
 
+    // Guarded by _mu: when the host runs the timers again without being asked. A timer that was cancelled leaves it early, so that one which is set for
+    // each packet and cancelled by the answer wakes nobody.
+    private long _promised = NetTimer.Never;
+
     public NetworkStack(INetClock clock, INetRandom random, BufferPool pool)
     {
         Clock = clock;
@@ -135,7 +139,11 @@ internal sealed partial class NetworkStack : ITimerHost
         return tcp;
     }
 
-    public void Schedule(NetTimer timer, long deadline) => _timersChanged |= _timers.Schedule(timer, deadline);
+    public void Schedule(NetTimer timer, long deadline)
+    {
+        _timers.Schedule(timer, deadline);
+        _timersChanged |= deadline < _promised;
+    }
 
     public void Cancel(NetTimer timer) => _timers.Cancel(timer);
 
@@ -150,7 +158,7 @@ internal sealed partial class NetworkStack : ITimerHost
             }
 
             _timersChanged = false;
-            return _timers.Earliest;
+            return _promised = _timers.Earliest;
         }
     }
 

@@ -17,10 +17,8 @@ internal sealed class TimerHeap
     /// <summary>No timer fires before this time.</summary>
     public long Earliest => _count == 0 ? NetTimer.Never : _heap[0].HeapKey;
 
-    /// <summary>Sets the timer; true if <see cref="Earliest"/> became earlier.</summary>
-    public bool Schedule(NetTimer timer, long deadline)
+    public void Schedule(NetTimer timer, long deadline)
     {
-        long before = Earliest;
         timer.Deadline = deadline;
         if (timer.HeapIndex < 0)
         {
@@ -39,8 +37,6 @@ internal sealed class TimerHeap
             timer.HeapKey = deadline;
             Up(timer.HeapIndex);
         }
-
-        return Earliest < before;
     }
 
     public void Cancel(NetTimer timer)

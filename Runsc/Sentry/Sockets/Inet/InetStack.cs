@@ -74,13 +74,31 @@ internal sealed class InetStack
         public long RealTime => clock.Realtime;
     }
 
+    /// <summary>The host's random bytes, fetched in stock: every packet of IPv4 takes some.</summary>
     private sealed class StackRandom : INetRandom
     {
+        private readonly Lock _mu = new();
+
+        // Guarded by _mu, a leaf: what was taken is cleared.
+        private readonly byte[] _stock = new byte[512];
+        private int _left;
+
         public ulong Next()
         {
-            Span<byte> bytes = stackalloc byte[8];
-            SentryKernel.FillRandom(bytes);
-            return BitConverter.ToUInt64(bytes);
+            lock (_mu)
+            {
+                if (_left == 0)
+                {
+                    SentryKernel.FillRandom(_stock);
+                    _left = _stock.Length;
+                }
+
+                _left -= sizeof(ulong);
+                Span<byte> bytes = _stock.AsSpan(_left, sizeof(ulong));
+                ulong value = BitConverter.ToUInt64(bytes);
+                bytes.Clear();
+                return value;
+            }
         }
 
         public void Fill(Span<byte> bytes) => SentryKernel.FillRandom(bytes);
