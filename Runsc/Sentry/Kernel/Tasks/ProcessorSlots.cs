@@ -8,7 +8,7 @@ namespace Runsc.Sentry.Kernel.Tasks;
 /// application, so that what it does between two traps is not mixed with what another does under the same number.
 /// <para>
 /// A thread keeps its processor during system calls, as long as no other takes it: to come back to it costs one exchange. A thread that finds none free waits; one
-/// that goes to sleep wakes a waiter, and after a time slice waiters have the holders interrupted in turn. A wake-up may be lost; the slice bounds what that costs.
+/// that goes to sleep wakes a waiter, and a waiter has a holder interrupted that has had its time slice. A wake-up may be lost; the slice bounds what that costs.
 /// </para>
 /// <para>
 /// The word of a processor is 0 (free), the holder's id in bits 63:1, and bit 0 while the holder is in the application. The holder sets bit 0 by an exchange and
@@ -17,8 +17,8 @@ namespace Runsc.Sentry.Kernel.Tasks;
 /// </summary>
 internal sealed class ProcessorSlots(int count)
 {
-    /// <summary>How long a thread waits before it has a holder interrupted.</summary>
-    public const long TimeSlice = 4_000_000;
+    /// <summary>How long a thread keeps a processor that others wait for, in nanoseconds.</summary>
+    public const long TimeSlice = 10_000_000;
 
     // A cache line for each word.
     private const int Stride = 8;
@@ -28,7 +28,10 @@ internal sealed class ProcessorSlots(int count)
     // Written by the new holder; read by whoever wants to interrupt it, and wrong for a moment at worst.
     private readonly Task?[] _holders = new Task?[count];
 
-    // Somebody has waited for a time slice: the holder gives the processor up when it would come back to it.
+    // When the holders got them, in nanoseconds of CLOCK_MONOTONIC.
+    private readonly long[] _since = new long[count];
+
+    // Somebody waits and the time slice is over: the holder gives the processor up when it would come back to it.
     private readonly bool[] _wanted = new bool[count];
 
     private readonly Lock _mu = new();
@@ -36,11 +39,10 @@ internal sealed class ProcessorSlots(int count)
     // Guarded by _mu; the count is read without it.
     private readonly List<Task> _waiters = [];
     private volatile int _waiting;
-    private int _nextVictim;
 
     public bool HasWaiters => _waiting != 0;
 
-    /// <summary>Somebody has waited for this processor for a time slice.</summary>
+    /// <summary>The holder has had its time slice, and others wait.</summary>
     public bool IsWanted(int processor) => Volatile.Read(ref _wanted[processor]);
 
     /// <summary>The holder goes into the application again. False when another has the processor, or wants it.</summary>
@@ -78,6 +80,7 @@ internal sealed class ProcessorSlots(int count)
                 if (isTakeable && task.MayRunOn(processor) && Interlocked.CompareExchange(ref word, ((long)task.ThreadId << 1) | 1, seen) == seen)
                 {
                     _holders[processor] = task;
+                    Volatile.Write(ref _since[processor], task.Kernel.Clock.Monotonic);
                     Volatile.Write(ref _wanted[processor], false);
                     return processor;
                 }
@@ -124,21 +127,28 @@ internal sealed class ProcessorSlots(int count)
         }
     }
 
-    /// <summary>The task has waited for a time slice: has the next holder give up its processor.</summary>
+    /// <summary>The task finds no processor: if a holder has had its time slice, the one that has had the most gives way. A slice is counted once.</summary>
     public void Preempt(Task task)
     {
+        long now = task.Kernel.Clock.Monotonic;
         Task? victim = null;
         lock (_mu)
         {
-            for (int i = 0; i < count && victim is null; i++)
+            int found = -1;
+            for (int processor = 0; processor < count; processor++)
             {
-                int processor = _nextVictim;
-                _nextVictim = (_nextVictim + 1) % count;
-                if (task.MayRunOn(processor))
+                long since = Volatile.Read(ref _since[processor]);
+                if (now - since >= TimeSlice && task.MayRunOn(processor) && (found < 0 || since < Volatile.Read(ref _since[found])))
                 {
-                    Volatile.Write(ref _wanted[processor], true);
-                    victim = _holders[processor];
+                    found = processor;
                 }
+            }
+
+            if (found >= 0)
+            {
+                Volatile.Write(ref _since[found], now);
+                Volatile.Write(ref _wanted[found], true);
+                victim = _holders[found];
             }
         }
 

@@ -12,6 +12,8 @@ namespace Runsc.Sentry.Kernel.Tasks;
 /// </summary>
 internal sealed partial class Task
 {
+    private const int YieldsBeforeSleep = 20;
+
     // Address of the application's struct rseq, 0 when there is none.
     private ulong _rseqAddress;
     private uint _rseqLength;
@@ -221,17 +223,29 @@ internal sealed partial class Task
         while (true)
         {
             int taken = yields ? -1 : slots.TryTake(this);
+
+            // A holder's next system call is mostly near, and sleep is dear.
+            for (int i = 0; i < YieldsBeforeSleep && taken < 0 && !yields && !HasInterrupt; i++)
+            {
+                Thread.Yield();
+                taken = slots.TryTake(this);
+            }
+
             if (taken < 0 && !HasInterrupt)
             {
                 slots.AddWaiter(this);
                 taken = yields ? -1 : slots.TryTake(this);
-                Errno slept = taken < 0 ? Sleep(Deadline.After(ProcessorSlots.TimeSlice)) : Errno.None;
-                slots.RemoveWaiter(this);
-                if (slept == Errno.ETIMEDOUT && !yields)
+                if (taken < 0)
                 {
-                    slots.Preempt(this);
+                    if (!yields)
+                    {
+                        slots.Preempt(this);
+                    }
+
+                    _ = Sleep(Deadline.After(ProcessorSlots.TimeSlice));
                 }
 
+                slots.RemoveWaiter(this);
                 yields = false;
             }
 
