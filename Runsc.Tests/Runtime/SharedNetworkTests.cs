@@ -153,6 +153,23 @@ public sealed class SharedNetworkTests : IDisposable
         Assert.Equal(before, Look());
     }
 
+    /// <summary>A specification without a network namespace: the caller's.</summary>
+    [SandboxNamespaceFact]
+    public void NamespaceOfTheCaller_IsGivenBack()
+    {
+        MakeSpace();
+        string before = Look();
+        for (int i = 0; i < 2; i++)
+        {
+            Sandbox sandbox = Make("caller", "busybox", "ping", "-c", "1", "10.78.0.1");
+            ((JsonArray)sandbox.Config["linux"]!["namespaces"]!).RemoveAll(space => (string)space!["type"]! == "network");
+            sandbox.WriteConfig();
+            CommandResult result = CommandRunner.Run("ip", ["netns", "exec", _space, TestEnvironment.Binary!, "--root", sandbox.State, .. sandbox.Flags, "run", "--bundle", sandbox.Bundle, sandbox.Id]);
+            Assert.True(result.Status == 0, result.ToString());
+            Assert.Equal(before, Look());
+        }
+    }
+
     [SandboxNamespaceFact]
     public void NamedNamespaces_AreSharedOrRefused()
     {

@@ -153,7 +153,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             NetworkScraper.RefuseHostNamespace();
         }
 
-        SandboxState sandbox = new() { Key = state.Sandbox, FirstId = state.Id, NetworkPath = plan.NetworkPath };
+        SandboxState sandbox = new() { Key = state.Sandbox, FirstId = state.Id, NetworkPath = plan.NetworkPlace };
         states.CreateSandbox(sandbox);
         string? label = HostLabels.Check(spec);
         int program = Own(HostFile.OpenAt(Fcntl.AT_FDCWD, "/proc/self/exe\0"u8, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC), "/proc/self/exe");

@@ -44,7 +44,7 @@ internal sealed class Placement : IDisposable
             {
                 result.JoinPod(states, pod);
             }
-            else if (config.Network == "sandbox" && NamespacePlan.For(spec.Linux, config.Network, config.Rootless).NetworkPath is string path)
+            else if (config.Network == "sandbox" && NamespacePlan.For(spec.Linux, config.Network, config.Rootless).NetworkPlace is string path)
             {
                 result.JoinNetwork(states, path, config.Rootless);
             }

@@ -31,7 +31,7 @@ internal sealed class SandboxState
 
     public ulong NetworkInode { get; set; }
 
-    /// <summary>The path by which the specification has named it; null when the sandbox has made it.</summary>
+    /// <summary>Where it is found again: the path that the specification has named, or the caller's own; null when the sandbox has made it.</summary>
     public string? NetworkPath { get; set; }
 
     /// <summary>The interfaces are inside, or have been looked at.</summary>

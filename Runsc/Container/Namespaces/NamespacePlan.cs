@@ -27,6 +27,9 @@ internal sealed class NamespacePlan
     /// <summary>The named network namespace; null for none.</summary>
     public string? NetworkPath { get; private init; }
 
+    /// <summary>A path at which the network namespace is found again, as long as it is there: the named one, or the caller's; null for one of the sandbox's own.</summary>
+    public string? NetworkPlace => NetworkPath ?? (InheritsNetwork ? "/proc/self/ns/net" : null);
+
     /// <summary>The network namespace is the caller's.</summary>
     public bool InheritsNetwork { get; private init; }
 
