@@ -9,7 +9,7 @@ using Xunit;
 
 namespace Runsc.Tests.Abi;
 
-/// <summary>The structures of ptrace(2) and rseq(2) against the installed headers.</summary>
+/// <summary>The structures of ptrace(2), rseq(2) and io_submit(2) against the installed headers.</summary>
 public sealed class TraceAbiTests
 {
     /// <summary>C name of each structure, and of the fields whose names are not the lower case of ours.</summary>
@@ -23,6 +23,13 @@ public sealed class TraceAbiTests
         }),
         (typeof(PtracePeekSigInfoArguments), "ptrace_peeksiginfo_args", new() { ["Offset"] = "off", ["Count"] = "nr" }),
         (typeof(PtraceRseqConfiguration), "ptrace_rseq_configuration", new() { ["RseqAbiPointer"] = "rseq_abi_pointer", ["RseqAbiSize"] = "rseq_abi_size" }),
+        (typeof(Iocb), "iocb", new()
+        {
+            ["AioData"] = "aio_data", ["AioKey"] = "aio_key", ["AioRwFlags"] = "aio_rw_flags", ["AioLioOpcode"] = "aio_lio_opcode", ["AioReqprio"] = "aio_reqprio",
+            ["AioFildes"] = "aio_fildes", ["AioBuf"] = "aio_buf", ["AioNbytes"] = "aio_nbytes", ["AioOffset"] = "aio_offset", ["AioReserved2"] = "aio_reserved2",
+            ["AioFlags"] = "aio_flags", ["AioResfd"] = "aio_resfd",
+        }),
+        (typeof(IoEvent), "io_event", []),
         (typeof(RseqCriticalSection), "rseq_cs", new() { ["StartIp"] = "start_ip", ["PostCommitOffset"] = "post_commit_offset", ["AbortIp"] = "abort_ip" }),
     ];
 
@@ -44,7 +51,7 @@ public sealed class TraceAbiTests
             return;
         }
 
-        StringBuilder source = new("#include <stddef.h>\n#include <linux/ptrace.h>\n#include <linux/rseq.h>\n#include <sys/user.h>\n");
+        StringBuilder source = new("#include <stddef.h>\n#include <linux/aio_abi.h>\n#include <linux/ptrace.h>\n#include <linux/rseq.h>\n#include <sys/user.h>\n");
         foreach ((Type type, string cName, Dictionary<string, string> fields) in s_structures)
         {
             foreach (FieldInfo field in type.GetFields(BindingFlags.Instance | BindingFlags.Public))

@@ -79,6 +79,9 @@ internal sealed partial class SentryKernel
     /// <summary>Host and domain name of the container.</summary>
     public UtsNamespace RootUts { get; } = new();
 
+    /// <summary>Results that all queues of io_setup(2) together have room for. Changed by Interlocked.</summary>
+    public int AioEvents;
+
     /// <summary>Threads of tasks that have begun and not ended, counted by the tasks themselves.</summary>
     public int LiveTasks;
 

@@ -15,9 +15,12 @@ namespace Runsc.Sentry.Syscalls;
 internal static unsafe class FileReadWrite
 {
     /// <summary>MAX_RW_COUNT: what one call moves at most.</summary>
-    private const ulong MaxCount = 0x7ffff000;
+    public const ulong MaxCount = 0x7ffff000;
 
-    private const int MaxVectors = 1024;
+    public const int MaxVectors = 1024;
+
+    /// <summary>RWF_* of preadv2(2).</summary>
+    public const int KnownFlags = Fcntl.RWF_DSYNC | Fcntl.RWF_HIPRI | Fcntl.RWF_SYNC | Fcntl.RWF_NOWAIT | Fcntl.RWF_APPEND;
 
     /// <summary>Vectors up to this many are kept on the stack.</summary>
     private const int StackVectors = 16;
@@ -116,8 +119,7 @@ internal static unsafe class FileReadWrite
     /// <summary>readv(2), writev(2) and their kin; offset −1 is the description's own position.</summary>
     public static long Vector(Task task, int fd, ulong address, ulong count, long offset, int flags, bool write)
     {
-        const int known = Fcntl.RWF_DSYNC | Fcntl.RWF_HIPRI | Fcntl.RWF_SYNC | Fcntl.RWF_NOWAIT | Fcntl.RWF_APPEND;
-        if ((flags & ~known) != 0)
+        if ((flags & ~KnownFlags) != 0)
         {
             return -(long)Errno.EOPNOTSUPP;
         }
@@ -139,15 +141,7 @@ internal static unsafe class FileReadWrite
         if (result == 0)
         {
             IoBuffer buffer = new(task.Memory, vectors);
-            bool dontWait = (flags & Fcntl.RWF_NOWAIT) != 0;
-            result = !write ? DoRead(task, file, ref buffer, offset, dontWait)
-                : (flags & Fcntl.RWF_APPEND) != 0 && file.Inode.IsRegular ? file.Append(task, ref buffer, offset < 0)
-                : DoWrite(task, file, ref buffer, offset, dontWait);
-            if (write && result > 0 && (flags & (Fcntl.RWF_DSYNC | Fcntl.RWF_SYNC)) != 0)
-            {
-                Errno synced = file.Sync((flags & Fcntl.RWF_SYNC) == 0);
-                result = synced is Errno.None or Errno.EINVAL ? result : -(long)synced;
-            }
+            result = Do(task, file, ref buffer, offset, flags, write);
         }
 
         if (rented is not null)
@@ -156,6 +150,22 @@ internal static unsafe class FileReadWrite
         }
 
         file.DecRef();
+        return result;
+    }
+
+    /// <summary>Reads or writes with RWF_* flags, of which all are known.</summary>
+    public static long Do(Task task, FileDescription file, ref IoBuffer buffer, long offset, int flags, bool write)
+    {
+        bool dontWait = (flags & Fcntl.RWF_NOWAIT) != 0;
+        long result = !write ? DoRead(task, file, ref buffer, offset, dontWait)
+            : (flags & Fcntl.RWF_APPEND) != 0 && file.Inode.IsRegular ? file.Append(task, ref buffer, offset < 0)
+            : DoWrite(task, file, ref buffer, offset, dontWait);
+        if (write && result > 0 && (flags & (Fcntl.RWF_DSYNC | Fcntl.RWF_SYNC)) != 0)
+        {
+            Errno synced = file.Sync((flags & Fcntl.RWF_SYNC) == 0);
+            result = synced is Errno.None or Errno.EINVAL ? result : -(long)synced;
+        }
+
         return result;
     }
 

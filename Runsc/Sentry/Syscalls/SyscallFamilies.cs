@@ -12,6 +12,7 @@ internal static class SyscallFamilies
         FileChange.Register(b);
         FileControl.Register(b);
         FileXattr.Register(b);
+        AioCalls.Register(b);
         PipeCalls.Register(b);
         PollCalls.Register(b);
         EventCalls.Register(b);

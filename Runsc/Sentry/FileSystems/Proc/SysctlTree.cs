@@ -44,6 +44,8 @@ internal static class SysctlTree
                 .Add("overcommit_ratio", Fixed("50"))
                 .Add("swappiness", Fixed("60")))
             .Add("fs", new PseudoDirectory(super)
+                .Add("aio-max-nr", Fixed($"{Linux.Aio.MaxEvents}"))
+                .Add("aio-nr", new PseudoTextFile(super, () => $"{kernel.AioEvents}\n"))
                 .Add("file-max", Fixed("9223372036854775807"))
                 .Add("nr_open", Fixed("1048576"))
                 .Add("pipe-max-size", Fixed("1048576"))

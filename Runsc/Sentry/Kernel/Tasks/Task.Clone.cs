@@ -216,6 +216,7 @@ internal sealed partial class Task
             _seccomp = _seccomp,
         };
         ShareIpcWith(child, arguments);
+        ShareAioWith(child, arguments.Has(Sched.CLONE_VM));
         ShareRseqWith(child, arguments.Has(Sched.CLONE_VM));
 
         // A thread starts without a signal stack; a process, vfork's child too, has the parent's.

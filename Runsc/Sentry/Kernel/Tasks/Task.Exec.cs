@@ -44,6 +44,7 @@ internal sealed partial class Task
     {
         DropRseq();
         _processors = null;
+        ReleaseAio();
         ReleaseMemory();
         MemoryManager old = _memory;
         lock (Kernel.TaskLock)

@@ -100,6 +100,7 @@ internal sealed partial class Task
         FdTable files = _files;
         FsContext fs = _fs;
         ReleaseIpc();
+        ReleaseAio();
         _files = new FdTable();
         files.DecUsers(this);
         fs.DecRef();
