@@ -22,6 +22,34 @@ public sealed class SandboxNetworkTests
     }
 
     [SandboxFact]
+    public void Sysctls_OfTheNetwork_AreInForceAndMayBeWritten()
+    {
+        using Sandbox sandbox = Make();
+        sandbox.Config["process"]!["user"] = new JsonObject { ["uid"] = 1000, ["gid"] = 1000 };
+        sandbox.Config["process"]!["capabilities"] = new JsonObject();
+        const string script = "cd /proc/sys/net/ipv4; cat ip_unprivileged_port_start ping_group_range tcp_keepalive_time tcp_rmem; busybox httpd -p 127.0.0.1:99 && echo bound";
+        Assert.DoesNotContain("bound", sandbox.Run(["sh", "-c", script]).Output, StringComparison.Ordinal);
+        sandbox.Config["linux"]!["sysctl"] = new JsonObject
+        {
+            ["net.ipv4.ip_unprivileged_port_start"] = "99",
+            ["net.ipv4.ping_group_range"] = "5 6",
+            ["net.ipv4.tcp_keepalive_time"] = "600",
+            ["net.ipv4.tcp_rmem"] = "4096 100000 200000",
+        };
+        sandbox.Runsc(["delete", "--force", sandbox.Id]);
+        CommandResult result = sandbox.Run(["sh", "-c", script]);
+        Assert.Equal("99\n5\t6\n600\n4096\t100000\t200000\nbound\n", result.Output);
+
+        using Sandbox root = Make();
+        result = root.Run(["sh", "-c", """
+            cd /proc/sys/net/ipv4; cat ip_forward tcp_congestion_control; for v in 1 x 1\ 2 -1; do echo $v > ip_forward && cat ip_forward; done
+            echo reno > tcp_congestion_control; echo none > tcp_congestion_control; cat tcp_congestion_control; echo 70000 5 > ip_local_port_range; echo 3 2 1 > tcp_wmem
+            cat ip_local_port_range ../netfilter/nf_conntrack_count; echo 1 > ../netfilter/nf_conntrack_count; true
+            """]);
+        Assert.Equal("0\ncubic\n1\nreno\n32768\t60999\n0\n", result.Output);
+    }
+
+    [SandboxFact]
     public void HostsOwnNamespace_IsRefused_NothingIsLeft()
     {
         if (!File.Exists("/proc/sys/net/core/dev_weight"))

@@ -54,12 +54,7 @@ internal static class SysctlTree
                     .Add("max_queued_events", Fixed("16384"))
                     .Add("max_user_instances", Fixed("128"))
                     .Add("max_user_watches", Fixed("65536"))))
-            .Add("net", new PseudoDirectory(super)
-                .Add("core", new PseudoDirectory(super).Add("somaxconn", Fixed("4096")))
-                .Add("ipv4", new PseudoDirectory(super)
-                    .Add("ip_local_port_range", Fixed("32768\t60999"))
-                    .Add("tcp_keepalive_time", Fixed("7200")))
-                .Add("unix", new PseudoDirectory(super).Add("max_dgram_qlen", Fixed("512"))));
+            .Add("net", new NetSysctls(super, kernel).Create());
 
         PseudoTextFile Fixed(string value) => new(super, () => value + "\n");
     }

@@ -15,8 +15,6 @@ namespace Runsc.Sentry.Sockets.Inet;
 /// </remarks>
 internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
 {
-    private const int PrivilegedPorts = 1024;
-
     protected InetSocket(NetNamespace network, ICaller creator, int family, int type, int protocol, int flags)
         : base(network, creator, family, type, protocol, flags)
     {
@@ -79,7 +77,7 @@ internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
     protected Errno ParseLocal(ICaller caller, ReadOnlySpan<byte> address, out IpEndpoint local)
     {
         Errno error = InetAddress.TryParse(Family, address, mixed: false, out local);
-        if (error == Errno.None && local.Port is > 0 and < PrivilegedPorts && Type != Socket.SOCK_RAW
+        if (error == Errno.None && local.Port != 0 && local.Port < Stack.Parameters.UnprivilegedPortStart && Type != Socket.SOCK_RAW
             && !caller.Credentials.HasCapability(Capability.CAP_NET_BIND_SERVICE))
         {
             error = Errno.EACCES;

@@ -15,6 +15,9 @@ internal sealed class NftTables(PacketFilter filter)
     /// <summary>Jumps within each other (NFT_JUMP_STACK_SIZE).</summary>
     private const int MaximumJumps = 16;
 
+    /// <summary>Rules, elements and the rest of a namespace together: they are in the Sentry's own memory.</summary>
+    private const int MaximumObjects = 1 << 18;
+
     // Held while a transaction runs, so that none is lost.
     private readonly Lock _mu = new();
     private NftState _state = new();
@@ -36,9 +39,13 @@ internal sealed class NftTables(PacketFilter filter)
             }
 
             NftState next = transaction.State;
+            int objects = 0;
             foreach (NftTable table in next.Tables)
             {
-                Errno error = Check(table);
+                objects += 1 + table.Chains.Count + table.Sets.Count;
+                table.Chains.ForEach(chain => objects += chain.Rules.Count);
+                table.Sets.ForEach(set => objects += set.Elements.Count);
+                Errno error = objects > MaximumObjects ? Errno.ENOMEM : Check(table);
                 if (error != Errno.None)
                 {
                     return error;

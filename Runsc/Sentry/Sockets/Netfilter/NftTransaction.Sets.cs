@@ -248,6 +248,11 @@ internal sealed partial class NftTransaction
             return Errno.EINVAL;
         }
 
+        if (a.TryGet(NFTA_SET_ELEM_USERDATA, out ReadOnlySpan<byte> kept) && kept.Length > MaximumUserData)
+        {
+            return Errno.EINVAL;
+        }
+
         bool isEnd = (flags & NFT_SET_ELEM_INTERVAL_END) != 0;
         byte[] data = [];
         VerdictExpression? verdict = null;

@@ -13,6 +13,8 @@ internal sealed partial class NftTransaction(NftState state)
     private const int MaximumExpressions = 128;
     private const int MaximumElements = 1 << 16;
     private const int MaximumRules = 1 << 16;
+    private const int MaximumExpressionData = 1024;
+    private const int MaximumUserData = 256;
     private const int MaximumObjects = 4096;
 
     // Flags of messages that make something.
@@ -33,6 +35,20 @@ internal sealed partial class NftTransaction(NftState state)
         if (family is not (NFPROTO_UNSPEC or NFPROTO_INET or NFPROTO_IPV4 or NFPROTO_IPV6))
         {
             return Errno.EOPNOTSUPP;
+        }
+
+        // NFT_USERDATA_MAXLEN of whatever has some: it is kept.
+        int userData = message switch
+        {
+            NFT_MSG_NEWTABLE => NFTA_TABLE_USERDATA,
+            NFT_MSG_NEWCHAIN => NFTA_CHAIN_USERDATA,
+            NFT_MSG_NEWRULE => NFTA_RULE_USERDATA,
+            NFT_MSG_NEWSET => NFTA_SET_USERDATA,
+            _ => 0,
+        };
+        if (userData != 0 && a.TryGet(userData, out ReadOnlySpan<byte> kept) && kept.Length > MaximumUserData)
+        {
+            return Errno.EINVAL;
         }
 
         BadAttribute = 0;
@@ -366,7 +382,11 @@ internal sealed partial class NftTransaction(NftState state)
                 return Errno.EINVAL;
             }
 
-            expression.TryGet(NFTA_EXPR_DATA, out ReadOnlySpan<byte> parts);
+            if (expression.TryGet(NFTA_EXPR_DATA, out ReadOnlySpan<byte> parts) && parts.Length > MaximumExpressionData)
+            {
+                return Errno.EINVAL;
+            }
+
             Errno error = compiler.TryMake(expression.Text(NFTA_EXPR_NAME), parts, out NftExpression made);
             if (error != Errno.None)
             {

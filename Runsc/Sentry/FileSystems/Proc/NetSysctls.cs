@@ -1,0 +1,201 @@
+using System;
+using System.Globalization;
+using System.Text;
+using Runsc.Linux;
+using Runsc.NetStack.Core;
+using Runsc.NetStack.Transport.Tcp;
+using Runsc.Sentry.FileSystems.Pseudo;
+using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Sockets;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Sentry.FileSystems.Proc;
+
+/// <summary>/proc/sys/net: those of the network namespace of who reads or writes.</summary>
+internal sealed class NetSysctls(PseudoSuperBlock super, SentryKernel kernel)
+{
+    // More than this no buffer gets, whatever is asked for: queues are the Sentry's own memory.
+    private const int LargestBuffer = 16 << 20;
+    private const int SmallestBuffer = 2048;
+
+    public PseudoDirectory Create() => new PseudoDirectory(super)
+        .Add("core", new PseudoDirectory(super)
+            .Add("optmem_max", Fixed("131072"))
+            .Add("netdev_max_backlog", Fixed("4096"))
+            .Add("rmem_default", Stack(p => p.DefaultReceiveBuffer, null))
+            .Add("rmem_max", Stack(p => p.MaxReceiveBuffer, null))
+            .Add("somaxconn", new Numbers(this, n => [n.MaximumBacklog], (n, v) => n.MaximumBacklog = (int)v[0], 0, int.MaxValue))
+            .Add("wmem_default", Stack(p => p.DefaultSendBuffer, null))
+            .Add("wmem_max", Stack(p => p.MaxSendBuffer, null)))
+        .Add("ipv4", Ipv4())
+        .Add("ipv6", Ipv6())
+        .Add("netfilter", new PseudoDirectory(super)
+            .Add("nf_conntrack_count", new Numbers(this, n => [n.Netfilter.Filter.Tracker.Count], null))
+            .Add("nf_conntrack_max", new Numbers(this, n => [n.Netfilter.Filter.Tracker.Table.Limit], (n, v) => n.Netfilter.Filter.Tracker.Table.Limit = (int)v[0], 0, 1 << 20)))
+        .Add("unix", new PseudoDirectory(super)
+            .Add("max_dgram_qlen", new Numbers(this, n => [n.MaximumDatagrams], (n, v) => n.MaximumDatagrams = (int)v[0], 0, int.MaxValue)));
+
+    private PseudoDirectory Ipv4() => new PseudoDirectory(super)
+        .Add("conf", new PseudoDirectory(super).Add("all", Conf4()).Add("default", Conf4()))
+        .Add("icmp_echo_ignore_all", Stack(p => p.IgnoreEcho ? 1 : 0, (p, v) => p.IgnoreEcho = v != 0, 0, 1))
+        .Add("icmp_echo_ignore_broadcasts", Stack(p => p.IgnoreBroadcastEcho ? 1 : 0, (p, v) => p.IgnoreBroadcastEcho = v != 0, 0, 1))
+        .Add("icmp_msgs_burst", Stack(p => p.IcmpBurst, (p, v) => p.IcmpBurst = (int)v))
+        .Add("icmp_msgs_per_sec", Stack(p => p.IcmpPerSecond, (p, v) => p.IcmpPerSecond = (int)v))
+        .Add("ip_default_ttl", Stack(p => p.DefaultTtl, (p, v) => p.DefaultTtl = (byte)v, 1, 255))
+        .Add("ip_forward", Stack(p => p.Ipv4Forward ? 1 : 0, (p, v) => p.Ipv4Forward = v != 0))
+        .Add("ip_local_port_range", new Numbers(this, n => [n.Inet.Stack.Ports.FirstEphemeral, n.Inet.Stack.Ports.LastEphemeral], SetPorts, 1, ushort.MaxValue))
+        .Add("ip_nonlocal_bind", Stack(p => p.NonLocalBind ? 1 : 0, (p, v) => p.NonLocalBind = v != 0))
+        .Add("ip_unprivileged_port_start", Stack(p => p.UnprivilegedPortStart, (p, v) => p.UnprivilegedPortStart = (int)v, 0, ushort.MaxValue))
+        .Add("ping_group_range", new Numbers(this, n => [n.PingGroups.First, n.PingGroups.Last], (n, v) => n.PingGroups = v[0] <= v[1] ? ((uint)v[0], (uint)v[1]) : (1, 0), 0, int.MaxValue))
+        .Add("tcp_abort_on_overflow", Tcp(p => p.AbortOnOverflow ? 1 : 0, (p, v) => p.AbortOnOverflow = v != 0))
+        .Add("tcp_allowed_congestion_control", Fixed("reno cubic"))
+        .Add("tcp_available_congestion_control", Fixed("reno cubic"))
+        .Add("tcp_base_mss", Tcp(p => p.BaseMss, (p, v) => p.BaseMss = (int)v, 48, 65535))
+        .Add("tcp_congestion_control", new CongestionFile(this))
+        .Add("tcp_dsack", Tcp(p => p.DuplicateSack ? 1 : 0, (p, v) => p.DuplicateSack = v != 0, 0, 1))
+        .Add("tcp_ecn", Tcp(p => p.Ecn, (p, v) => p.Ecn = (int)v, 0, 2))
+        .Add("tcp_fastopen", Tcp(p => p.FastOpen, (p, v) => p.FastOpen = (int)v))
+        .Add("tcp_fin_timeout", Tcp(p => p.FinTimeout, (p, v) => p.FinTimeout = (int)v, 1, 3600))
+        .Add("tcp_keepalive_intvl", Tcp(p => p.KeepAliveInterval, (p, v) => p.KeepAliveInterval = (int)v, 1, 32767))
+        .Add("tcp_keepalive_probes", Tcp(p => p.KeepAliveProbes, (p, v) => p.KeepAliveProbes = (int)v, 1, 127))
+        .Add("tcp_keepalive_time", Tcp(p => p.KeepAliveTime, (p, v) => p.KeepAliveTime = (int)v, 1, 32767))
+        .Add("tcp_max_orphans", Tcp(p => p.MaxOrphans, null))
+        .Add("tcp_max_reordering", Tcp(p => p.MaxReordering, (p, v) => p.MaxReordering = (int)v, 1, 300))
+        .Add("tcp_max_syn_backlog", Tcp(p => p.MaxSynBacklog, (p, v) => p.MaxSynBacklog = (int)v, 1, 65535))
+        .Add("tcp_max_tw_buckets", Tcp(p => p.MaxTimeWait, (p, v) => p.MaxTimeWait = (int)v, 0, 1 << 18))
+        .Add("tcp_moderate_rcvbuf", Tcp(p => p.ModerateReceiveBuffer ? 1 : 0, (p, v) => p.ModerateReceiveBuffer = v != 0, 0, 1))
+        .Add("tcp_mtu_probing", Tcp(p => p.MtuProbing, (p, v) => p.MtuProbing = (int)v, 0, 2))
+        .Add("tcp_notsent_lowat", Tcp(p => p.NotSentLowWater, (p, v) => p.NotSentLowWater = (uint)v, 0, uint.MaxValue))
+        .Add("tcp_orphan_retries", Tcp(p => p.OrphanRetries, (p, v) => p.OrphanRetries = (int)v, 0, 255))
+        .Add("tcp_reordering", Tcp(p => p.Reordering, (p, v) => p.Reordering = (int)v, 1, 300))
+        .Add("tcp_retries1", Tcp(p => p.Retries1, (p, v) => p.Retries1 = (int)v, 0, 255))
+        .Add("tcp_retries2", Tcp(p => p.Retries2, (p, v) => p.Retries2 = (int)v, 0, 255))
+        .Add("tcp_rmem", TcpBuffer(
+            p => [p.MinimumReceiveBuffer, p.DefaultReceiveBuffer, p.MaximumReceiveBuffer],
+            (p, v) => (p.MinimumReceiveBuffer, p.DefaultReceiveBuffer, p.MaximumReceiveBuffer) = ((int)v[0], (int)v[1], (int)v[2])))
+        .Add("tcp_sack", Tcp(p => p.Sack ? 1 : 0, (p, v) => p.Sack = v != 0, 0, 1))
+        .Add("tcp_slow_start_after_idle", Tcp(p => p.SlowStartAfterIdle ? 1 : 0, (p, v) => p.SlowStartAfterIdle = v != 0, 0, 1))
+        .Add("tcp_syn_retries", Tcp(p => p.SynRetries, (p, v) => p.SynRetries = (int)v, 1, 127))
+        .Add("tcp_synack_retries", Tcp(p => p.SynAckRetries, (p, v) => p.SynAckRetries = (int)v, 0, 255))
+        .Add("tcp_syncookies", Tcp(p => p.SynCookies, (p, v) => p.SynCookies = (int)v, 0, 2))
+        .Add("tcp_timestamps", Tcp(p => p.Timestamps ? 1 : 0, (p, v) => p.Timestamps = v != 0, 0, 2))
+        .Add("tcp_tw_reuse", Tcp(p => p.TimeWaitReuse, (p, v) => p.TimeWaitReuse = (int)v, 0, 2))
+        .Add("tcp_window_scaling", Tcp(p => p.WindowScaling ? 1 : 0, (p, v) => p.WindowScaling = v != 0, 0, 1))
+        .Add("tcp_wmem", TcpBuffer(
+            p => [p.MinimumSendBuffer, p.DefaultSendBuffer, p.MaximumSendBuffer],
+            (p, v) => (p.MinimumSendBuffer, p.DefaultSendBuffer, p.MaximumSendBuffer) = ((int)v[0], (int)v[1], (int)v[2])));
+
+    private PseudoDirectory Ipv6() => new PseudoDirectory(super)
+        .Add("bindv6only", Stack(p => p.BindV6Only ? 1 : 0, (p, v) => p.BindV6Only = v != 0, 0, 1))
+        .Add("conf", new PseudoDirectory(super).Add("all", Conf6()).Add("default", Conf6()));
+
+    private PseudoDirectory Conf4() => new PseudoDirectory(super)
+        .Add("forwarding", Stack(p => p.Ipv4Forward ? 1 : 0, (p, v) => p.Ipv4Forward = v != 0))
+        .Add("route_localnet", Stack(p => p.RouteLocalNet ? 1 : 0, (p, v) => p.RouteLocalNet = v != 0))
+        .Add("rp_filter", Stack(p => p.ReversePathFilter, (p, v) => p.ReversePathFilter = (int)v, 0, 2));
+
+    private PseudoDirectory Conf6() => new PseudoDirectory(super)
+        .Add("accept_ra", Stack(p => p.AcceptRouterAdvertisements ? 1 : 0, (p, v) => p.AcceptRouterAdvertisements = v != 0, 0, 2))
+        .Add("disable_ipv6", Stack(p => p.Ipv6Disabled ? 1 : 0, (p, v) => p.Ipv6Disabled = v != 0))
+        .Add("forwarding", Stack(p => p.Ipv6Forward ? 1 : 0, (p, v) => p.Ipv6Forward = v != 0))
+        .Add("hop_limit", Stack(p => p.DefaultHopLimit, (p, v) => p.DefaultHopLimit = (byte)v, 1, 255));
+
+    private static void SetPorts(NetNamespace network, long[] range)
+    {
+        using (network.Inet.Stack.Enter())
+        {
+            (network.Inet.Stack.Ports.FirstEphemeral, network.Inet.Stack.Ports.LastEphemeral) = ((ushort)range[0], (ushort)range[1]);
+        }
+    }
+
+    private PseudoTextFile Fixed(string value) => new(super, () => value + "\n");
+
+    private Numbers Stack(Func<StackParameters, long> get, Action<StackParameters, long>? set, long minimum = 0, long maximum = int.MaxValue) =>
+        new(this, n => [get(n.Inet.Stack.Parameters)], set is null ? null : (n, v) => Under(n, () => set(n.Inet.Stack.Parameters, v[0])), minimum, maximum);
+
+    private Numbers Tcp(Func<TcpParameters, long> get, Action<TcpParameters, long>? set, long minimum = 0, long maximum = int.MaxValue) =>
+        new(this, n => [get(n.Inet.Tcp.Parameters)], set is null ? null : (n, v) => Under(n, () => set(n.Inet.Tcp.Parameters, v[0])), minimum, maximum);
+
+    private Numbers TcpBuffer(Func<TcpParameters, long[]> get, Action<TcpParameters, long[]> set) =>
+        new(this, n => get(n.Inet.Tcp.Parameters), (n, v) => Under(n, () => set(n.Inet.Tcp.Parameters, v)), SmallestBuffer, LargestBuffer) { IsAscending = true };
+
+    private static void Under(NetNamespace network, Action change)
+    {
+        using (network.Inet.Stack.Enter())
+        {
+            change();
+        }
+    }
+
+    private NetNamespace Of(ICaller caller) => (NetNamespace)(caller is Task task ? task.Network : kernel.RootNetwork);
+
+    private static string[] Words(ReadOnlySpan<byte> value) =>
+        Encoding.Latin1.GetString(value).Split((char[])[' ', '\t', '\n', '\0'], StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>Numbers, all of them written at once; with no way to set them they are read-only.</summary>
+    private sealed class Numbers(NetSysctls owner, Func<NetNamespace, long[]> get, Action<NetNamespace, long[]>? set, long minimum = 0, long maximum = int.MaxValue)
+        : PseudoFile(owner.Super, set is null ? 0x124u : 0x1a4u)
+    {
+        /// <summary>Each number is at least the one before.</summary>
+        public bool IsAscending { get; init; }
+
+        public override Errno Generate(ICaller caller, StringBuilder text)
+        {
+            text.AppendJoin('\t', get(owner.Of(caller))).Append('\n');
+            return Errno.None;
+        }
+
+        public override Errno Store(ICaller caller, ReadOnlySpan<byte> value)
+        {
+            NetNamespace network = owner.Of(caller);
+            long[] numbers = get(network);
+            string[] words = Words(value);
+            if (set is null)
+            {
+                return Errno.EACCES;
+            }
+
+            if (words.Length != numbers.Length)
+            {
+                return Errno.EINVAL;
+            }
+
+            for (int i = 0; i < words.Length; i++)
+            {
+                if (!long.TryParse(words[i], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out numbers[i]) || numbers[i] < minimum || numbers[i] > maximum
+                    || (IsAscending && i > 0 && numbers[i] < numbers[i - 1]))
+                {
+                    return Errno.EINVAL;
+                }
+            }
+
+            set(network, numbers);
+            return Errno.None;
+        }
+    }
+
+    /// <summary>net.ipv4.tcp_congestion_control.</summary>
+    private sealed class CongestionFile(NetSysctls owner) : PseudoFile(owner.Super, 0x1a4)
+    {
+        public override Errno Generate(ICaller caller, StringBuilder text)
+        {
+            text.Append(owner.Of(caller).Inet.Tcp.Parameters.CongestionControl).Append('\n');
+            return Errno.None;
+        }
+
+        public override Errno Store(ICaller caller, ReadOnlySpan<byte> value)
+        {
+            if (Words(value) is not [("reno" or "cubic") and var name])
+            {
+                return Errno.ENOENT;
+            }
+
+            NetNamespace network = owner.Of(caller);
+            Under(network, () => network.Inet.Tcp.Parameters.CongestionControl = name);
+            return Errno.None;
+        }
+    }
+
+    private PseudoSuperBlock Super => super;
+}
