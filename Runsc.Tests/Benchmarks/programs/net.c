@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define CHECK(what) do { if (!(what)) { perror(#what); exit(1); } } while (0)
-enum { ECHO = 7, DISCARD = 9, CLOSE = 13, HTTP = 80, CONNECTIONS = 16 };
+enum { ECHO = 7007, DISCARD = 7009, CLOSE = 7013, HTTP = 8080, CONNECTIONS = 16 };
 static const char response[] = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: keep-alive\r\n\r\nhello\n";
 static const char request[] = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
 
