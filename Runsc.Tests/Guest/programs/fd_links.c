@@ -39,6 +39,22 @@ int main(void)
     close(p[1]);
     show("read at the end", read(reader, text, sizeof text));
 
+    // With the other end gone a FIFO would wait, or fail; a pipe does neither.
+    pipe(p);
+    write(p[1], "left", 4);
+    close(p[1]);
+    sprintf(path, "/proc/self/fd/%d", p[0]);
+    reader = open(path, O_RDONLY);
+    ok("open without a writer", reader);
+    show("read what is left", read(reader, text, sizeof text));
+    close(reader);
+    close(p[0]);
+    pipe(p);
+    close(p[0]);
+    sprintf(path, "/proc/self/fd/%d", p[1]);
+    ok("open without a reader", open(path, O_WRONLY));
+    ok("open without a reader, not waiting", open(path, O_WRONLY | O_NONBLOCK));
+
     put("gone", "still here");
     int fd = open("gone", O_RDONLY);
     unlink("gone");

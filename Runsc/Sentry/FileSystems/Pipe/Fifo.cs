@@ -15,10 +15,10 @@ internal static class Fifo
     {
         Inode inode = path.Dentry.Inode!;
         Pipe pipe = inode.Special as Pipe ?? Interlocked.CompareExchange(ref inode.Special, new Pipe(), null) as Pipe ?? (Pipe)inode.Special!;
-        bool nonBlocking = (flags & Fcntl.O_NONBLOCK) != 0;
+        bool waits = (flags & Fcntl.O_NONBLOCK) == 0 && !pipe.IsAnonymous;
         int access = flags & Fcntl.O_ACCMODE;
         file = null;
-        if (access == Fcntl.O_WRONLY && nonBlocking && !pipe.Ends.HasReaders)
+        if (access == Fcntl.O_WRONLY && !waits && !pipe.IsAnonymous && !pipe.Ends.HasReaders)
         {
             return Errno.ENXIO;
         }
@@ -26,11 +26,11 @@ internal static class Fifo
         (long readers, long writers) = pipe.EverOpened;
         PipeDescription made = new(pipe, path, flags);
         Errno error = Errno.None;
-        if (!nonBlocking && access == Fcntl.O_RDONLY)
+        if (waits && access == Fcntl.O_RDONLY)
         {
             error = WaitFor(caller, pipe, () => pipe.Ends.HasWriters || pipe.EverOpened.Writers != writers);
         }
-        else if (!nonBlocking && access == Fcntl.O_WRONLY)
+        else if (waits && access == Fcntl.O_WRONLY)
         {
             error = WaitFor(caller, pipe, () => pipe.Ends.HasReaders || pipe.EverOpened.Readers != readers);
         }

@@ -36,6 +36,9 @@ internal sealed class Pipe
     /// <summary>Hears of bytes, of room, and of ends that come and go.</summary>
     public readonly WaitQueue Events = new();
 
+    /// <summary>Of pipe(2). To open it again through /proc/self/fd never waits, and never finds the other end missing.</summary>
+    public bool IsAnonymous { get; init; }
+
     public int Capacity
     {
         get

@@ -39,7 +39,7 @@ internal sealed class PipeDescription : FileDescription, IPipeCapacity
     {
         VfsPath path = kernel.AnonymousFiles.NewPath("pipe:", (uint)Stat.S_IFIFO | 0x180, caller.Credentials);
         path.IncRef();
-        Pipe pipe = new();
+        Pipe pipe = new() { IsAnonymous = true };
 
         // What opens it again through /proc/self/fd gets this very pipe.
         path.Dentry.Inode!.Special = pipe;
