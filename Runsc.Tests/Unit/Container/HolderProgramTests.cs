@@ -64,4 +64,26 @@ public sealed class HolderProgramTests
         Assert.Equal(process, HostProcess.Wait(process, out _));
         _ = HostFile.Close(socket);
     }
+
+    [Fact]
+    public void GivesUpWhatItCouldDo()
+    {
+        int process = Start(out int socket);
+        string status;
+        for (int i = 0; !(status = File.ReadAllText($"/proc/{process}/status")).Contains("Seccomp:\t1", StringComparison.Ordinal); i++)
+        {
+            Assert.True(i < 1000, status);
+            Thread.Sleep(5);
+        }
+
+        Assert.Contains("NoNewPrivs:\t1", status, StringComparison.Ordinal);
+        foreach (string set in (string[])["CapInh", "CapPrm", "CapEff"])
+        {
+            Assert.Contains($"{set}:\t0000000000000000", status, StringComparison.Ordinal);
+        }
+
+        _ = HostFile.Close(socket);
+        Assert.Equal(process, HostProcess.Wait(process, out int seen));
+        Assert.Equal(137 << 8, seen);
+    }
 }

@@ -8,7 +8,7 @@ namespace Runsc.Host.Processes;
 /// <summary>
 /// The program of the process that stands for a container on the host: callers of an OCI runtime wait for one process, and read the container's exit status from it.
 /// It waits for one byte from the sandbox, and ends with that as its status; when the sandbox goes without a word, with that of SIGKILL. There is
-/// one for each container, so it is no copy of this program but a few instructions: it costs a page of memory.
+/// one for each container, so it is no copy of this program but a few instructions: it costs a page of memory. It gives up what it could do before it waits.
 /// </summary>
 internal static class HolderProgram
 {
@@ -31,13 +31,25 @@ internal static class HolderProgram
         0x89, 0xdf, 0xb8, SysNo.close, 0, 0, 0, 0x0f, 0x05, 0xff, 0xcb, 0x75, 0xf3,
 
         // chdir("/"), setsid()
-        0x48, 0x8d, 0x3d, 0x36, 0, 0, 0, 0xb8, SysNo.chdir, 0, 0, 0, 0x0f, 0x05, 0xb8, SysNo.setsid, 0, 0, 0, 0x0f, 0x05,
+        0x48, 0x8d, 0x3d, 0x92, 0, 0, 0, 0xb8, SysNo.chdir, 0, 0, 0, 0x0f, 0x05, 0xb8, SysNo.setsid, 0, 0, 0, 0x0f, 0x05,
+
+        // prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        0xbf, 38, 0, 0, 0, 0xbe, 1, 0, 0, 0, 0x31, 0xd2, 0x45, 0x31, 0xd2, 0x45, 0x31, 0xc0, 0xb8, SysNo.prctl, 0, 0, 0, 0x0f, 0x05,
+
+        // capset(header, none)
+        0x48, 0x8d, 0x3d, 0x44, 0, 0, 0, 0x48, 0x8d, 0x77, 8, 0xb8, SysNo.capset, 0, 0, 0, 0x0f, 0x05,
+
+        // prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT): nothing but read, write, exit.
+        0xbf, 22, 0, 0, 0, 0xbe, 1, 0, 0, 0, 0xb8, SysNo.prctl, 0, 0, 0, 0x0f, 0x05,
 
         // while ((n = read(0, stack, 1)) == -EINTR);
         0x31, 0xc0, 0x31, 0xff, 0x48, 0x89, 0xe6, 0xba, 1, 0, 0, 0, 0x0f, 0x05, 0x83, 0xf8, 0xfc, 0x74, 0xed,
 
-        // exit_group(n == 1 ? *stack : 128 + SIGKILL)
-        0xbf, 128 + Signal.SIGKILL, 0, 0, 0, 0x83, 0xf8, 1, 0x75, 0x04, 0x0f, 0xb6, 0x3c, 0x24, 0xb8, SysNo.exit_group, 0, 0, 0, 0x0f, 0x05,
+        // exit(n == 1 ? *stack : 128 + SIGKILL)
+        0xbf, 128 + Signal.SIGKILL, 0, 0, 0, 0x83, 0xf8, 1, 0x75, 0x04, 0x0f, 0xb6, 0x3c, 0x24, 0xb8, SysNo.exit, 0, 0, 0, 0x0f, 0x05,
+
+        // _LINUX_CAPABILITY_VERSION_3, this process; and two words each of the effective, permitted and inheritable sets.
+        0x22, 0x05, 0x08, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 
         // "/"
         (byte)'/', 0,
