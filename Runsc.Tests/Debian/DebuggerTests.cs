@@ -44,9 +44,9 @@ public sealed class DebuggerTests
         ["strace-inject"] = "strace -e inject=openat:error=EPERM:when=3 -e trace=openat cat /etc/debian_version 2>&1 | grep INJECTED | wc -l",
         ["gdb"] = Compile + "gdb -nx -batch -ex 'set pagination off' -ex 'break leaf' -ex run -ex bt -ex 'info threads' -ex step -ex next -ex 'print x' -ex continue -ex 'print global' "
             + "-ex 'set var global = 7' -ex stepi -ex 'x/i $pc' -ex 'info registers cs ss eflags' -ex delete -ex 'print middle(2)' -ex continue ./t" + Clean
-            + " | grep -v -e Thread -e 'Target Id' -e 'LWP N' -e futex -e clone",
+            + " | grep -v -e Thread -e Detaching -e 'Target Id' -e 'LWP N' -e futex -e clone",
         ["gdb-step"] = Compile + "gdb -nx -batch -ex 'break middle' -ex run -ex 'stepi 12' -ex 'x/i $pc' -ex finish -ex 'watch global' -ex kill ./t" + Clean + " | grep -e '=> ' -e 'Value returned'",
-        ["gdb-catch"] = Compile + "gdb -nx -batch -ex 'set follow-fork-mode child' -ex 'catch fork' -ex 'catch syscall wait4' -ex run -ex continue ./t" + Clean + " | grep -e Catchpoint -e exited -e child",
+        ["gdb-catch"] = Compile + "gdb -nx -batch -ex 'set follow-fork-mode child' -ex 'catch fork' -ex 'catch syscall wait4' -ex run -ex continue ./t" + Clean + " | grep -e Catchpoint -e exited",
         ["gdb-signal"] = "gdb -nx -batch -ex 'handle SIGUSR1 stop print' -ex run -ex 'print $_siginfo.si_signo' -ex 'signal 0' --args sh -c 'kill -USR1 $$; kill -SEGV $$'" + Clean + " | grep -e signal -e = -e exited",
         ["gdb-attach"] = Compile + "./t loop & sleep 1; gdb -nx -batch -ex \"attach $!\" -ex 'break leaf' -ex continue -ex bt -ex finish -ex delete -ex 'print middle(7)' -ex detach ./t" + Clean
             + " | grep -e '#' -e = -e Breakpoint -e detached; kill -0 $! && echo alive; kill $!; wait $!; echo $?",
