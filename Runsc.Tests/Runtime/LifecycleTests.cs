@@ -319,7 +319,7 @@ public sealed class LifecycleTests
             sandbox.Config["linux"]!["uidMappings"] = own;
             sandbox.Config["linux"]!["gidMappings"] = own.DeepClone();
             sandbox.Config["linux"]!["namespaces"]!.AsArray().Add(new JsonObject { ["type"] = "user" });
-            CommandRunner.Shell($"chmod 755 {sandbox.Directory}; chown -R 7000:7000 {sandbox.Root}");
+            CommandRunner.Shell($"chown -R 7000:7000 {sandbox.Root}");
             first = 0;
         }
 

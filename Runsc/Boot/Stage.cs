@@ -181,7 +181,7 @@ internal static class Stage
         {
             if (tree.RootFd < 0)
             {
-                tree.RootFd = OpenTree(tree);
+                tree.RootFd = TreeMount.OpenTree(tree.Path, tree.IsRecursive);
             }
 
             _ = HostFile.SetCloseOnExec(tree.RootFd, false);
@@ -194,36 +194,6 @@ internal static class Stage
         }
 
         _ = HostFile.SetCloseOnExec(info.DescriptorsFd, false);
-    }
-
-    /// <summary>
-    /// The root of a tree, as a mount of its own: with all that is mounted below, which would not outlive the old root of this process; or without,
-    /// where the tree is not recursive. What the host mounts later is not in it.
-    /// </summary>
-    private static int OpenTree(TreeInfo tree)
-    {
-        int plain = HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes(tree.Path), 0], Fcntl.O_PATH);
-        if (plain < 0)
-        {
-            throw new RunscException($"cannot open {tree.Path}: errno {-plain}");
-        }
-
-        if (HostFile.Stat(plain, out StatBuffer stat) == 0 && (stat.Mode & Linux.Stat.S_IFMT) != Linux.Stat.S_IFDIR)
-        {
-            return plain;
-        }
-
-        int fd = IdMappedMount.Clone(tree.Path, tree.IsRecursive);
-        if (fd == -(int)Errno.ENOSYS && tree.IsRecursive)
-        {
-            // Before Linux 5.2.
-            return plain;
-        }
-
-        _ = HostFile.Close(plain);
-        return fd >= 0 ? fd
-            : fd == -(int)Errno.EINVAL ? throw new RunscException($"mounts: source {tree.Path}: this user may not bind it without what is mounted below (rbind is possible)")
-            : throw new RunscException($"cannot bind {tree.Path}: errno {-fd}");
     }
 
     /// <summary>From here on nothing that is mounted in this process's namespace reaches the host's, nor the other way but where a tree follows.</summary>

@@ -2,17 +2,14 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using Runsc.Oci;
 
 namespace Runsc.Container;
 
-/// <summary>What is kept of a container in the state directory.</summary>
-internal sealed class ContainerState
+/// <summary>What is kept of a container in the state directory; with the specification that it was made from, since its bundle may have gone.</summary>
+internal sealed class ContainerState : SpecCarrier
 {
-    private KeptSpec _spec;
-
     public string Id { get; set; } = "";
 
     public string Bundle { get; set; } = "";
@@ -50,21 +47,6 @@ internal sealed class ContainerState
 
     /// <summary>Its control group: directories by controller, see ControlGroup.</summary>
     public Dictionary<string, string> CgroupPaths { get; set; } = [];
-
-    /// <summary>The specification that it was made from: its bundle may have gone since.</summary>
-    [JsonIgnore]
-    public Spec? Spec
-    {
-        get => _spec.Value;
-        set => _spec.Value = value;
-    }
-
-    [JsonPropertyName("spec")]
-    public JsonElement? SpecDocument
-    {
-        get => _spec.Json;
-        set => _spec.Json = value;
-    }
 
     /// <summary>creating, created, running, paused or stopped, as its process is now.</summary>
     [JsonIgnore]

@@ -292,11 +292,28 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             MountPoints = config.Overlay2 == "none" && spec.Root!.Readonly ? MountPointsOf(state, spec) : [],
         };
         List<int> descriptors = [program, readyChild, log];
+        if (plan.HasUserNamespace && Environment.IsPrivilegedProcess)
+        {
+            OpenHere(trees, spec.Hooks?.CreateContainer is { Count: > 0 });
+        }
+
         trees.ForEach(tree => descriptors.AddRange([tree.Socket, tree.RootFd]));
         state.GoferPid = Run("runsc-gofer", "gofer", program, gofer, descriptors, plan, plan.Gofer, []);
         state.GoferStart = HostProcesses.StartOf(state.GoferPid);
         states.Save(state);
         Admit(state.GoferPid, group, spec, ready);
+    }
+
+    /// <summary>The root of a user namespace may not pass all directories on the way to its trees. What hooks mount in the container's root is seen there alone.</summary>
+    private void OpenHere(List<TreeInfo> trees, bool hasHooks)
+    {
+        foreach (TreeInfo tree in trees)
+        {
+            if (tree.RootFd < 0 && !tree.Follows && !(hasHooks && tree.Mount < 0))
+            {
+                tree.RootFd = Own(TreeMount.OpenTree(tree.Path, tree.IsRecursive), tree.Path);
+            }
+        }
     }
 
     /// <summary>Gives a new process its place on the host, and lets it go on.</summary>
@@ -479,7 +496,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
 
         if (linux?.UidMappings is { Count: > 0 })
         {
-            tree.RootFd = Own(IdMappedMount.Open(tree.Path, options.IsRecursive, options.MapsBelow, users, groups), tree.Path);
+            tree.RootFd = Own(TreeMount.OpenMapped(tree.Path, options.IsRecursive, options.MapsBelow, users, groups), tree.Path);
         }
         else
         {

@@ -1,5 +1,4 @@
 using System.Collections.Generic;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using Runsc.Config;
 using Runsc.Oci;
@@ -7,27 +6,11 @@ using Runsc.Oci;
 namespace Runsc.Control;
 
 /// <summary>What a process of a sandbox is told when it starts, in JSON through a descriptor. Numbers are of inherited descriptors.</summary>
-internal sealed class StartInfo
+internal sealed class StartInfo : SpecCarrier
 {
-    private KeptSpec _spec;
-
     public string Id { get; set; } = "";
 
     public RunscConfig Config { get; set; } = new();
-
-    [JsonIgnore]
-    public Spec? Spec
-    {
-        get => _spec.Value;
-        set => _spec.Value = value;
-    }
-
-    [JsonPropertyName("spec")]
-    public JsonElement? SpecDocument
-    {
-        get => _spec.Json;
-        set => _spec.Json = value;
-    }
 
     /// <summary>The program itself, for the second stage.</summary>
     public int ProgramFd { get; set; } = -1;

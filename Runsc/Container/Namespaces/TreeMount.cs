@@ -11,10 +11,10 @@ using Runsc.Oci;
 namespace Runsc.Container.Namespaces;
 
 /// <summary>
-/// Trees whose owners the host's kernel maps (mount_setattr(2)): for containers with a user namespace, whose gofer cannot name the owners on the file
-/// system. Without one the gofer maps them itself.
+/// Trees of the host for a container as mounts of their own (open_tree(2)), and such whose owners the kernel maps (mount_setattr(2)): for containers with a user
+/// namespace, whose gofer cannot name the owners on the file system. Without one the gofer maps them itself.
 /// </summary>
-internal static class IdMappedMount
+internal static class TreeMount
 {
     private const uint OPEN_TREE_CLONE = 1;
     private const ulong MOUNT_ATTR_IDMAP = 0x00100000;
@@ -22,10 +22,41 @@ internal static class IdMappedMount
     // struct mount_attr: set, cleared, propagation, user namespace.
     private const int AttributesSize = 32;
 
+    /// <summary>
+    /// The root of a tree, as a mount of its own: with all that is mounted below, which would not outlive the old root of the gofer; or without,
+    /// where the tree is not recursive. What the host mounts later is not in it. A descriptor, close-on-exec.
+    /// </summary>
+    /// <exception cref="RunscException">One line for the user.</exception>
+    public static int OpenTree(string path, bool recursive)
+    {
+        int plain = HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes(path), 0], Fcntl.O_PATH);
+        if (plain < 0)
+        {
+            throw new RunscException($"cannot open {path}: errno {-plain}");
+        }
+
+        if (HostFile.Stat(plain, out StatBuffer stat) == 0 && (stat.Mode & Stat.S_IFMT) != Stat.S_IFDIR)
+        {
+            return plain;
+        }
+
+        int fd = Clone(path, recursive);
+        if (fd == -(int)Errno.ENOSYS && recursive)
+        {
+            // Before Linux 5.2.
+            return plain;
+        }
+
+        _ = HostFile.Close(plain);
+        return fd >= 0 ? fd
+            : fd == -(int)Errno.EINVAL ? throw new RunscException($"mounts: source {path}: this user may not bind it without what is mounted below (rbind is possible)")
+            : throw new RunscException($"cannot bind {path}: errno {-fd}");
+    }
+
     /// <summary>A tree as a mount that is nowhere, and that nothing reaches: a descriptor, close-on-exec, or −errno.</summary>
     /// <param name="path">Its root.</param>
     /// <param name="recursive">With what is mounted below.</param>
-    public static int Clone(string path, bool recursive)
+    private static int Clone(string path, bool recursive)
     {
         const uint flags = OPEN_TREE_CLONE | (uint)Fcntl.O_CLOEXEC;
         int tree = HostFile.OpenTree([.. Encoding.UTF8.GetBytes(path), 0], recursive ? flags | (uint)Fcntl.AT_RECURSIVE : flags);
@@ -47,7 +78,7 @@ internal static class IdMappedMount
     /// <param name="users">From the file system's (container) to the mount's (host).</param>
     /// <param name="groups">The same for groups.</param>
     /// <exception cref="RunscException">The host cannot.</exception>
-    public static int Open(string path, bool recursive, bool mapsBelow, IReadOnlyList<IdMappingSpec> users, IReadOnlyList<IdMappingSpec> groups)
+    public static int OpenMapped(string path, bool recursive, bool mapsBelow, IReadOnlyList<IdMappingSpec> users, IReadOnlyList<IdMappingSpec> groups)
     {
         int tree = Clone(path, recursive);
         if (tree < 0)
