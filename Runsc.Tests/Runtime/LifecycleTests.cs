@@ -54,7 +54,14 @@ public sealed class LifecycleTests
         Assert.Contains(sandbox.Id, sandbox.Runsc(["list"]).Output, StringComparison.Ordinal);
         Assert.Equal(sandbox.Id, (string)JsonNode.Parse(sandbox.Runsc(["list", "--format", "json"]).Output)![0]!["id"]!);
         Assert.StartsWith("[1", sandbox.Runsc(["ps", "--format", "json", sandbox.Id]).Output, StringComparison.Ordinal);
-        Assert.Contains("sleep", sandbox.Runsc(["ps", sandbox.Id]).Output, StringComparison.Ordinal);
+
+        // The shell may still be about to start it.
+        for (int i = 0; !sandbox.Runsc(["ps", sandbox.Id]).Output.Contains("sleep", StringComparison.Ordinal); i++)
+        {
+            Assert.True(i < 600, sandbox.Runsc(["ps", sandbox.Id]).Output);
+            Thread.Sleep(50);
+        }
+
         CommandResult refused = sandbox.Runsc(["delete", sandbox.Id]);
         Assert.Equal(128, refused.Status);
         Assert.Contains("not stopped", refused.Error, StringComparison.Ordinal);
