@@ -21,6 +21,7 @@ internal static class BootMain
         HostFile.Close(infoFd);
         HostFile.Close(info.ProgramFd);
         LogWriter.Configure(info.LogFd, info.Config.Debug ? LogLevel.Debug : LogLevel.Info);
+        HostMemory.LimitArenas(2);
         DentryCache.FitInto(HostLimits.OpenFiles());
         SandboxHost? sandbox = null;
         try

@@ -19,6 +19,7 @@ internal static class GoferMain
         StartInfo info = Stage.ReadInfo(infoFd);
         HostFile.Close(infoFd);
         HostFile.Close(info.ProgramFd);
+        HostMemory.LimitArenas(2);
         List<GoferExport> exports = [];
         foreach (TreeInfo tree in info.Trees)
         {

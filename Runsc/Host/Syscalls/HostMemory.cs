@@ -29,6 +29,15 @@ internal static unsafe partial class HostMemory
         }
     }
 
+    /// <summary>
+    /// Fixes how many arenas malloc(3) uses (M_ARENA_MAX). Left to itself, it asks the host for its processors when threads come, by files that a
+    /// process behind its filter cannot open; and each arena costs memory.
+    /// </summary>
+    public static void LimitArenas(int count) => _ = MallOptNative(-8, count);
+
+    [LibraryImport("libc", EntryPoint = "mallopt")]
+    private static partial int MallOptNative(int parameter, int value);
+
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
     private static partial nint MMapNative(nint address, nuint length, int protection, int flags, int fd, long offset);
 
