@@ -2,7 +2,8 @@
 
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
-export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+# The SDK works without ICU, which a machine that got it as a tarball may lack.
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/runsc
 
 say() { printf '==> %s\n' "$*" >&2; }

@@ -244,7 +244,7 @@ internal sealed unsafe class KvmPlatform : IPlatform, IMemorySlots
         _vcpus.PrepareMsrs();
         Description = $"kvm: {(NestedPaging ? "nested" : "shadow")} paging, system calls in ring {(SystemCallsStayInRing3 ? 3 : 0)}, " +
             $"up to {limit} vCPUs, TSC {(TscMatchesHost ? "as the host's" : "not the host's")}, " +
-            $"an exit costs {Stopwatch.GetElapsedTime(0, probe.ExitTicks).TotalMicroseconds:0.0} µs{(HandsOver ? ", calls are handed over" : "")}";
+            $"an exit costs {Stopwatch.GetElapsedTime(0, probe.ExitTicks).TotalMicroseconds:0.0} us{(HandsOver ? ", calls are handed over" : "")}";
     }
 
     private void SetSlot(uint slot, uint flags, ulong physical, byte* host, ulong length)

@@ -251,6 +251,7 @@ internal static unsafe class TrapDecoder
         text.Append($" r8 {r.R8:x} r9 {r.R9:x} r10 {r.R10:x} r11 {r.R11:x} r12 {r.R12:x} r13 {r.R13:x} r14 {r.R14:x} r15 {r.R15:x}");
         text.Append($" fs {s.Fs.Base:x} gs {s.Gs.Base:x} cr0 {s.Cr0:x} cr2 {s.Cr2:x} cr3 {s.Cr3:x} cr4 {s.Cr4:x} efer {s.Efer:x}");
         text.Append($" event {run->Events.ExceptionNr} {run->Events.ExceptionInjected}{run->Events.ExceptionPending} detail {run->FailEntryReason:x}");
+        text.Append($"; {vcpu.DescribeEntry()}");
         return text.ToString();
     }
 

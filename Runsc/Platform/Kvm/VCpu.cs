@@ -56,6 +56,8 @@ internal sealed unsafe class VCpu : IDisposable
     private ulong _cr3;
     private ulong _generation;
     private bool _dropEvents;
+    private ulong _enteredRip;
+    private ulong _enteredRegisters;
     private ulong _fsBase;
     private ulong _gsBase;
 
@@ -241,8 +243,13 @@ internal sealed unsafe class VCpu : IDisposable
         }
 
         run->DirtyRegs = dirty;
+        _enteredRip = frame.Rip;
+        _enteredRegisters = dirty;
         SetBases(frame);
     }
+
+    /// <summary>How it was entered, for the log of a state that should not be: after a triple fault KVM's registers say nothing.</summary>
+    public string DescribeEntry() => $"entered for rip {_enteredRip:x} with register sets {_enteredRegisters:x}, cr3 {_cr3:x}, generation {_generation}";
 
     /// <summary>The next entry forgets an exception that KVM was about to deliver.</summary>
     public void DropEvents() => _dropEvents = true;
