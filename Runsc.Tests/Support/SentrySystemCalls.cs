@@ -34,7 +34,7 @@ internal sealed class SentrySystemCalls : ISystemCalls
             Panic = _ => { },
         };
         Kernel.RootNetwork = new SocketSystem(Kernel).CreateNamespace();
-        Kernel.FileSystemTypes["proc"] = (SentryKernel owner, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
+        Kernel.FileSystemTypes["proc"] = (SentryKernel owner, NetworkNamespace _, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
         {
             super = ProcFileSystem.Create(owner);
             return Errno.None;

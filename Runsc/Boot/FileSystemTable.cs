@@ -21,12 +21,12 @@ internal static class FileSystemTable
         special.OpenFifo = Fifo.Open;
         MemoryDevices.Register(kernel, special);
         DevPtsFileSystem.Register(special);
-        kernel.FileSystemTypes["proc"] = (SentryKernel owner, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
+        kernel.FileSystemTypes["proc"] = (SentryKernel owner, NetworkNamespace _, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
         {
             super = ProcFileSystem.Create(owner);
             return Errno.None;
         };
-        kernel.FileSystemTypes["devtmpfs"] = (SentryKernel owner, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
+        kernel.FileSystemTypes["devtmpfs"] = (SentryKernel owner, NetworkNamespace _, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
         {
             super = DevFileSystem.Create(owner);
             return Errno.None;
@@ -34,14 +34,14 @@ internal static class FileSystemTable
         kernel.FileSystemTypes["tmpfs"] = MakeTmpfs;
         kernel.FileSystemTypes["sysfs"] = MakeSys;
         kernel.FileSystemTypes["devpts"] = MakeDevPts;
-        kernel.FileSystemTypes["mqueue"] = (SentryKernel owner, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
+        kernel.FileSystemTypes["mqueue"] = (SentryKernel owner, NetworkNamespace _, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
         {
             super = MqueueFileSystem.Create(owner);
             return Errno.None;
         };
     }
 
-    private static Errno MakeTmpfs(SentryKernel kernel, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
+    private static Errno MakeTmpfs(SentryKernel kernel, NetworkNamespace network, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
     {
         Errno error = TmpfsOptions.TryParse(options, kernel.Memory.Limit, out TmpfsOptions parsed);
         super = error == Errno.None
@@ -50,17 +50,17 @@ internal static class FileSystemTable
         return error;
     }
 
-    private static Errno MakeDevPts(SentryKernel kernel, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
+    private static Errno MakeDevPts(SentryKernel kernel, NetworkNamespace network, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
     {
         Errno error = DevPtsOptions.TryParse(options, out DevPtsOptions parsed);
         super = error == Errno.None ? DevPtsFileSystem.Create(kernel, parsed) : null;
         return error;
     }
 
-    private static Errno MakeSys(SentryKernel kernel, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
+    private static Errno MakeSys(SentryKernel kernel, NetworkNamespace network, ReadOnlySpan<byte> source, string options, out SuperBlock? super)
     {
         long now = kernel.Clock.Realtime;
-        super = SysFileSystem.Create(kernel.NewDevice(), kernel.Processors, (NetNamespace)kernel.RootNetwork, new FileTime(now / 1_000_000_000, (uint)(now % 1_000_000_000)));
+        super = SysFileSystem.Create(kernel.NewDevice(), kernel.Processors, (NetNamespace)network, new FileTime(now / 1_000_000_000, (uint)(now % 1_000_000_000)));
         return Errno.None;
     }
 }

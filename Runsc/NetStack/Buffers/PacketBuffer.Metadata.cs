@@ -51,6 +51,9 @@ internal sealed partial class PacketBuffer
     /// <summary>Who sent it from a socket of this host, or null.</summary>
     public Transport.SocketOwner? Owner { get; set; }
 
+    /// <summary>Cables between stacks that it has crossed.</summary>
+    public byte Hops { get; set; }
+
     /// <summary>For the owner of a queue: TCP keeps sequence numbers here, the fragment queues their offsets.</summary>
     public uint Cookie { get; set; }
 
@@ -71,6 +74,7 @@ internal sealed partial class PacketBuffer
         Protocol = other.Protocol;
         Type = other.Type;
         Mark = other.Mark;
+        Hops = other.Hops;
         Priority = other.Priority;
         Timestamp = other.Timestamp;
         Tracking = other.Tracking;
@@ -89,6 +93,7 @@ internal sealed partial class PacketBuffer
         Protocol = 0;
         Type = PacketType.Host;
         Mark = Priority = 0;
+        Hops = 0;
         Timestamp = 0;
         Tracking = null;
         Owner = null;

@@ -94,6 +94,10 @@ internal sealed partial class NetworkInterface
         {
             SendFrame(packet, default, packet.Protocol);
         }
+        else if ((Flags & InterfaceFlags.NoArp) != 0)
+        {
+            SendFrame(packet, Mac, packet.Protocol);
+        }
         else if (isBroadcast)
         {
             SendFrame(packet, MacAddress.Broadcast, packet.Protocol);

@@ -18,12 +18,7 @@ internal sealed partial class NetworkInterface
         Device = device;
         Mtu = device.DefaultMtu;
         Mac = device.Address;
-        Flags = device.Kind switch
-        {
-            LinkKind.Loopback => InterfaceFlags.Loopback,
-            LinkKind.Ethernet => InterfaceFlags.Broadcast | InterfaceFlags.Multicast,
-            _ => InterfaceFlags.PointToPoint | InterfaceFlags.NoArp | InterfaceFlags.Multicast,
-        };
+        Flags = device.InitialFlags;
         Neighbors = new NeighborTable(this);
         Groups = new GroupSet(this);
         Slaac = new SlaacState(this);
@@ -67,6 +62,21 @@ internal sealed partial class NetworkInterface
 
     public bool IsRunning => IsUp && Device.HasCarrier;
 
+    /// <summary>It was up once, and so has a queue.</summary>
+    public bool HasBeenUp { get; internal set; }
+
+    /// <summary>IF_OPER_* (RFC 2863): 0 unknown, 2 down, 6 up, 7 the layer below is down.</summary>
+    public byte OperationalState
+    {
+        get
+        {
+            const byte unknown = 0, down = 2, up = 6, lowerLayerDown = 7;
+            return !IsUp ? down
+                : Device.HasCarrier ? Device.TellsState ? up : unknown
+                : Device.PeerInterface is { } peer && peer.Stack == Stack ? lowerLayerDown : down;
+        }
+    }
+
     /// <summary>The flags with the state that is not set by anyone, for show.</summary>
     public InterfaceFlags ShownFlags => Flags | (IsRunning ? InterfaceFlags.Running | InterfaceFlags.LowerUp : 0) | (IsPromiscuous ? InterfaceFlags.Promiscuous : 0);
 
@@ -89,6 +99,9 @@ internal sealed partial class NetworkInterface
 
     /// <summary>IPv6 runs here.</summary>
     public bool HasIpv6 => !Ipv6Disabled && !Stack.Parameters.Ipv6Disabled && Mtu >= Ipv6Header.MinMtu;
+
+    /// <summary>The device came from another interface, whose settings stay.</summary>
+    internal void TakeOver(NetworkInterface former) => (Mac, Mtu, HasBeenUp) = (former.Mac, former.Mtu, former.HasBeenUp);
 
     public override string ToString() => Name;
 }

@@ -41,10 +41,13 @@ internal sealed partial class NetworkStack
 
         if (index == 0)
         {
-            index = device.Kind == LinkKind.Loopback ? 1 : _nextIndex++;
+            index = device.Kind == LinkKind.Loopback ? 1 : NextIndex();
+        }
+        else if (index < int.MaxValue)
+        {
+            _nextIndex = System.Math.Max(_nextIndex, index + 1);
         }
 
-        _nextIndex = System.Math.Max(_nextIndex, index + 1);
         added = new NetworkInterface(this, index, name, device);
         device.Interface = added;
         _interfaces.Add(added);
@@ -57,7 +60,21 @@ internal sealed partial class NetworkStack
         return NetError.None;
     }
 
-    public void RemoveInterface(NetworkInterface networkInterface)
+    private int NextIndex()
+    {
+        while (true)
+        {
+            int index = _nextIndex;
+            _nextIndex = index == int.MaxValue ? 2 : index + 1;
+            if (FindInterface(index) is null)
+            {
+                return index;
+            }
+        }
+    }
+
+    /// <summary>Takes an interface away, with its device unless that is to be given to another stack.</summary>
+    public void RemoveInterface(NetworkInterface networkInterface, bool keepsDevice = false)
     {
         SetUp(networkInterface, up: false);
         while (networkInterface.Addresses.Count > 0)
@@ -70,7 +87,11 @@ internal sealed partial class NetworkStack
         networkInterface.Neighbors.Clear(permanentToo: true);
         networkInterface.Groups.Clear();
         _interfaces.Remove(networkInterface);
-        networkInterface.Device.Close();
+        if (!keepsDevice)
+        {
+            networkInterface.Device.Close();
+        }
+
         Observer?.InterfaceChanged(networkInterface, removed: true);
     }
 
@@ -116,6 +137,7 @@ internal sealed partial class NetworkStack
                 AddRoutes(address);
             }
 
+            networkInterface.HasBeenUp = true;
             networkInterface.StartIpv6();
             networkInterface.Groups.Start();
         }
@@ -127,6 +149,7 @@ internal sealed partial class NetworkStack
             Routes6.RemoveOf(networkInterface, keepLocal: false);
         }
 
+        networkInterface.Device.OnSetUp();
         RoutesChanged();
         Observer?.InterfaceChanged(networkInterface, removed: false);
     }

@@ -11,7 +11,7 @@ namespace Runsc.NetStack.Link;
 /// </remarks>
 internal abstract class LinkDevice
 {
-    /// <summary>The interface it serves; set once, before the first frame.</summary>
+    /// <summary>The interface it serves; set before the first frame, and anew when it moves to another stack.</summary>
     public NetworkInterface? Interface { get; internal set; }
 
     public abstract LinkKind Kind { get; }
@@ -34,11 +34,36 @@ internal abstract class LinkDevice
     /// <summary>Whether the other end is there (IFF_RUNNING, operstate).</summary>
     public virtual bool HasCarrier => true;
 
+    /// <summary>The interface at the other end of a pair, possibly of another stack.</summary>
+    public virtual NetworkInterface? PeerInterface => null;
+
+    /// <summary>May be given to another stack.</summary>
+    public virtual bool CanMove => false;
+
+    /// <summary>Was made by a request, so that one may end it.</summary>
+    public virtual bool CanBeRemoved => false;
+
+    /// <summary>Its operational state is known (RFC 2863).</summary>
+    public virtual bool TellsState => Kind == LinkKind.Ethernet;
+
+    /// <summary>Flags of the interface at the start.</summary>
+    public virtual InterfaceFlags InitialFlags => Kind switch
+    {
+        LinkKind.Loopback => InterfaceFlags.Loopback,
+        LinkKind.Ethernet => InterfaceFlags.Broadcast | InterfaceFlags.Multicast,
+        _ => InterfaceFlags.PointToPoint | InterfaceFlags.NoArp | InterfaceFlags.Multicast,
+    };
+
     /// <summary>Frames carry an Ethernet header (zeros over loopback).</summary>
     public bool HasHeader => Kind != LinkKind.None;
 
     /// <summary>Takes a frame with its link header. False if it was dropped because the queue is full. Precondition: the stack's lock is held.</summary>
     public abstract bool Transmit(PacketBuffer frame);
+
+    /// <summary>The interface went up or down. Precondition: the stack's lock is held.</summary>
+    public virtual void OnSetUp()
+    {
+    }
 
     /// <summary>The interface goes away; nothing is transmitted any more. Precondition: the stack's lock is held.</summary>
     public virtual void Close()

@@ -24,6 +24,7 @@ internal sealed partial class SentryKernel
         Clock = clock ?? new HostClock();
         Timers = new TimerQueue(Clock);
         BootTime = Clock.Monotonic;
+        NamespaceFiles = new NamespaceFileSystem { Device = NewDevice() };
         Ticker = new RseqTicker(this);
     }
 
@@ -72,6 +73,8 @@ internal sealed partial class SentryKernel
     public FutexTable Futexes { get; } = new();
 
     public AnonymousFileSystem AnonymousFiles { get; } = new() { Device = 1 };
+
+    public NamespaceFileSystem NamespaceFiles { get; }
 
     /// <summary>CLOCK_MONOTONIC when the sandbox began.</summary>
     public long BootTime { get; }

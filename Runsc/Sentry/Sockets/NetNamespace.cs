@@ -2,6 +2,7 @@ using System.Collections.Generic;
 using System.Threading;
 using Runsc.NetStack.Core;
 using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Kernel.Time;
 using Runsc.Sentry.Sockets.Inet;
 using Runsc.Sentry.Sockets.Netfilter;
 using Runsc.Sentry.Sockets.Netlink;
@@ -95,6 +96,36 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
     }
 
     public override NetworkNamespace CreateEmpty() => System.CreateNamespace();
+
+    // By the thread of the timers, which holds no lock.
+    protected override void OnUnused() => new KernelTimer(System.Kernel.Timers, _ => TakeApart()).Set(0, 0);
+
+    private void TakeApart()
+    {
+        if (Volatile.Read(ref _inet)?.Stack is not { } stack)
+        {
+            return;
+        }
+
+        lock (System.LinkLock)
+        {
+            while (true)
+            {
+                NetworkInterface? last;
+                using (stack.Enter())
+                {
+                    last = stack.Interfaces.Count > 0 ? stack.Interfaces[^1] : null;
+                }
+
+                if (last is null)
+                {
+                    return;
+                }
+
+                LinkChanges.RemoveLocked(last);
+            }
+        }
+    }
 
     /// <summary>May the caller make an echo socket (icmp(7))?</summary>
     public bool MayPing(ICaller caller)

@@ -16,12 +16,15 @@ namespace Runsc.Sentry.Sockets;
 /// </remarks>
 internal abstract partial class SocketDescription : FileDescription
 {
+    private readonly bool _usesNetwork;
+
     protected SocketDescription(NetNamespace network, ICaller creator, int family, int type, int protocol, int flags)
         : base(
             network.System.Kernel.AnonymousFiles.NewPath("socket:", (uint)Stat.S_IFSOCK | 0x1ff, creator.Credentials),
             Fcntl.O_RDWR | (flags & Fcntl.O_NONBLOCK))
     {
         Network = network;
+        _usesNetwork = network.TryIncUsers();
         Family = family;
         Type = type;
         Protocol = protocol;
@@ -142,6 +145,18 @@ internal abstract partial class SocketDescription : FileDescription
     public override long Ioctl(ICaller caller, uint command, ulong argument) => command is Socket.SIOCGSTAMP or Socket.SIOCGSTAMPNS ? -(long)Errno.ENOENT
         : InterfaceCalls.Handles(command) ? InterfaceCalls.Run(caller, Network.Inet.Stack, Family, command, argument)
         : base.Ioctl(caller, command, argument);
+
+    protected sealed override void OnRelease()
+    {
+        OnSocketRelease();
+        if (_usesNetwork)
+        {
+            Network.DecUsers();
+        }
+    }
+
+    /// <summary>As <see cref="FileDescription.OnRelease"/>.</summary>
+    protected abstract void OnSocketRelease();
 
     /// <summary>Copies the result of an ioctl out. 0 or −EFAULT.</summary>
     protected static long CopyOutInt(ICaller caller, ulong address, int value)

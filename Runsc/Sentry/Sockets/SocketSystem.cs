@@ -45,6 +45,9 @@ internal sealed class SocketSystem
     /// <summary>Packets of all stacks.</summary>
     public BufferPool Buffers { get; }
 
+    /// <summary>Held while links are made, moved and removed: what such a change does in two stacks is done in one after the other. Taken before a stack's lock.</summary>
+    public Lock LinkLock { get; } = new();
+
     /// <summary>A network namespace with nothing in it; the first one, the container's, has its loopback interface up.</summary>
     public NetNamespace CreateNamespace()
     {

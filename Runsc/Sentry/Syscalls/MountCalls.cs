@@ -179,7 +179,7 @@ internal static unsafe class MountCalls
             return Errno.ENODEV;
         }
 
-        error = maker(task.Kernel, source, Encoding.Latin1.GetString(data), out SuperBlock? super);
+        error = maker(task.Kernel, task.Network, source, Encoding.Latin1.GetString(data), out SuperBlock? super);
         if (error != Errno.None)
         {
             return error;

@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Runtime.InteropServices;
 using Runsc.Linux;
 using Runsc.Sentry.FileSystems.Proc;
+using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Ipc;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;
@@ -34,6 +35,7 @@ internal static unsafe class ProcessCalls
         b.Add(SysNo.wait4, "wait4", &Wait4, "pid,ptr,hex,ptr");
         b.Add(SysNo.waitid, "waitid", &WaitId, "int,pid,ptr,hex,ptr");
         b.Add(SysNo.unshare, "unshare", &Unshare, "cloneflags");
+        b.Add(SysNo.setns, "setns", &SetNs, "fd,cloneflags");
         b.Add(SysNo.pidfd_open, "pidfd_open", &PidFdOpen, "pid,hex");
         b.Add(SysNo.pidfd_send_signal, "pidfd_send_signal", &PidFdSendSignal, "fd,sig,ptr,hex");
         b.Add(SysNo.pidfd_getfd, "pidfd_getfd", &PidFdGetFd, "fd,fd,hex");
@@ -458,6 +460,27 @@ internal static unsafe class ProcessCalls
         }
 
         return 0;
+    }
+
+    // Of the namespaces only a network's can be entered.
+    private static long SetNs(Task task, in SyscallArguments a)
+    {
+        FileDescription? file = task.Files.Get(a.Int0);
+        if (file is null)
+        {
+            return -(long)Errno.EBADF;
+        }
+
+        NetworkNamespace? network = NamespaceFileSystem.NetworkOf(file);
+        Errno error = network is null || a.Int1 is not (0 or Sched.CLONE_NEWNET) ? Errno.EINVAL
+            : !task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN) ? Errno.EPERM : Errno.None;
+        if (error == Errno.None)
+        {
+            task.Network = network!.IncUsers();
+        }
+
+        file.DecRef();
+        return -(long)error;
     }
 
     private static long PidFdOpen(Task task, in SyscallArguments a)

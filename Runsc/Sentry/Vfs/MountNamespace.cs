@@ -290,6 +290,12 @@ internal sealed partial class MountNamespace
 
         Interlocked.Decrement(ref mount.MountPoint!.MountCount);
         points.Add(mount.MountPoint);
+        if (!mount.Root.Inode!.IsDirectory)
+        {
+            // Who has the file open holds it; a directory is still looked at by those who are in it.
+            points.Add(mount.Root);
+        }
+
         _order.Remove(mount);
         mount.Parent = null;
         mount.MountPoint = null;

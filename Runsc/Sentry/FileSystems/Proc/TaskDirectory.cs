@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text;
 using Runsc.Linux;
 using Runsc.Sentry.FileSystems.Pseudo;
+using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
 
@@ -192,7 +193,7 @@ internal sealed class ThreadsDirectory : PseudoDirectory
     }
 }
 
-/// <summary>/proc/PID/ns: names of namespaces. They cannot be entered.</summary>
+/// <summary>/proc/PID/ns: names of namespaces. Only that of the network can be opened and entered.</summary>
 internal sealed class NamespaceDirectory : PseudoDirectory
 {
     public NamespaceDirectory(PseudoSuperBlock super, Task task, ulong number)
@@ -203,7 +204,36 @@ internal sealed class NamespaceDirectory : PseudoDirectory
         foreach (string name in new[] { "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts" })
         {
             ulong fixedNumber = 4026531835 + (ulong)index++;
-            Add(name, new PseudoSymlink(super, _ => $"{name}:[{(name == "net" ? task.Network.Number : fixedNumber)}]"));
+            Add(name, name == "net" ? new NetworkLink(super, task) : new PseudoSymlink(super, $"{name}:[{fixedNumber}]"));
+        }
+    }
+
+    private sealed class NetworkLink(PseudoSuperBlock super, Task task) : PseudoInode(super, (uint)Stat.S_IFLNK | 0x1ff)
+    {
+        public override bool TryFollowMagicLink(ICaller caller, out VfsPath path, out Errno error)
+        {
+            path = default;
+            error = TaskFile.CheckAccess(caller, task);
+            if (error == Errno.None && (task.HasExited || !task.Kernel.NamespaceFiles.TryGetPath(task.Network, out path)))
+            {
+                error = Errno.ENOENT;
+            }
+
+            return true;
+        }
+
+        public override Errno ReadLink(ICaller caller, out byte[] target)
+        {
+            Errno error = TaskFile.CheckAccess(caller, task);
+            error = error == Errno.None && task.HasExited ? Errno.ENOENT : error;
+            target = error == Errno.None ? Encoding.ASCII.GetBytes(NamespaceFileSystem.NameOf(task.Network)) : [];
+            return error;
+        }
+
+        public override Errno Open(ICaller caller, in VfsPath path, int flags, out FileDescription? file)
+        {
+            file = null;
+            return Errno.ELOOP;
         }
     }
 }

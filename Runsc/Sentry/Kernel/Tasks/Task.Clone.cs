@@ -203,7 +203,7 @@ internal sealed partial class Task
         {
             Name = Name,
             Uts = arguments.Has(Sched.CLONE_NEWUTS) ? Uts.Clone() : Uts,
-            Network = arguments.Has(Sched.CLONE_NEWNET) ? Network.CreateEmpty() : Network,
+            Network = arguments.Has(Sched.CLONE_NEWNET) ? Network.CreateEmpty() : Network?.IncUsers()!,
             TimerSlack = TimerSlack,
             Personality = Personality,
             IoPriority = IoPriority,

@@ -105,6 +105,7 @@ internal sealed partial class Task
         files.DecUsers(this);
         fs.DecRef();
         memory.DecUsers();
+        _network?.DecUsers();
     }
 
     /// <summary>Gives up a task that never ran and that nobody knows.</summary>

@@ -20,6 +20,7 @@ internal sealed partial class Task : ICaller, INamespaceUser
     private volatile MemoryManager _memory;
     private volatile FdTable _files;
     private volatile FsContext _fs;
+    private volatile NetworkNamespace _network;
 
     public Task(SentryKernel kernel, ThreadGroup group, MemoryManager memory, FdTable files, FsContext fs, MountNamespace mounts, Credentials credentials)
     {
@@ -33,7 +34,7 @@ internal sealed partial class Task : ICaller, INamespaceUser
         _credentials = credentials;
         Uts = kernel.RootUts;
         Ipc = kernel.RootIpc;
-        Network = kernel.RootNetwork;
+        _network = kernel.RootNetwork?.IncUsers()!;
         Context = kernel.Platform.CreateContext();
         StartTime = kernel.Clock.Monotonic;
         FutexWaiter = new FutexWaiter(this);
@@ -74,8 +75,17 @@ internal sealed partial class Task : ICaller, INamespaceUser
 
     public UtsNamespace Uts { get; set; }
 
-    /// <summary>Written by the task itself (unshare, setns).</summary>
-    public NetworkNamespace Network { get; set; }
+    /// <summary>Written by the task itself (unshare, setns), which gives it a user and drops one of the former. A task that has ended uses none.</summary>
+    public NetworkNamespace Network
+    {
+        get => _network;
+        set
+        {
+            NetworkNamespace former = _network;
+            _network = value;
+            former?.DecUsers();
+        }
+    }
 
     public int ProcessId => ThreadGroup.Id;
 

@@ -228,7 +228,7 @@ internal sealed class HostInetSocketDescription : SocketDescription
         return result < 0 ? result : CopyOutInt(caller, argument, value);
     }
 
-    protected override void OnRelease()
+    protected override void OnSocketRelease()
     {
         _family.Watcher.Remove(_fd);
         HostFile.Close(_fd);

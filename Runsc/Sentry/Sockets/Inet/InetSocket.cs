@@ -48,7 +48,7 @@ internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
 
     protected abstract void CloseEndpoint();
 
-    protected override void OnRelease()
+    protected override void OnSocketRelease()
     {
         Network.Remove(this);
         CloseEndpoint();

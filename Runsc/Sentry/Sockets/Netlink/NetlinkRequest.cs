@@ -46,10 +46,13 @@ internal readonly ref struct NetlinkRequest
     }
 
     /// <summary>An attribute behind the fixed part of the body; empty when it is not there. Nested bits are ignored.</summary>
-    public ReadOnlySpan<byte> Attribute(int fixedSize, int type)
+    public ReadOnlySpan<byte> Attribute(int fixedSize, int type) => Find(Body.Length > fixedSize ? Body[fixedSize..] : default, type);
+
+    /// <summary>An attribute of a row of them; empty when it is not there. Nested bits are ignored.</summary>
+    public static ReadOnlySpan<byte> Find(ReadOnlySpan<byte> attributes, int type)
     {
         const int typeMask = 0x3fff;
-        ReadOnlySpan<byte> rest = Body.Length > fixedSize ? Body[fixedSize..] : default;
+        ReadOnlySpan<byte> rest = attributes;
         while (rest.Length >= 4)
         {
             int length = BitConverter.ToUInt16(rest);

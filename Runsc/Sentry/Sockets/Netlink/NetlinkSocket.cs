@@ -456,7 +456,7 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
         }
     }
 
-    protected override void OnRelease()
+    protected override void OnSocketRelease()
     {
         Network.Remove(this);
         Network.NetlinkGroupsChanged();

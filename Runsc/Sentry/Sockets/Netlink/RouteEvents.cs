@@ -14,7 +14,7 @@ internal sealed class RouteEvents(NetNamespace network) : IStackObserver
         if (network.HasNetlinkMembers(Link))
         {
             NetlinkWriter writer = new(0, 0);
-            RouteFamily.WriteLink(networkInterface, 0, writer, removed);
+            LinkFamily.Write(networkInterface, 0, writer, removed);
             Tell(Link, writer);
         }
     }

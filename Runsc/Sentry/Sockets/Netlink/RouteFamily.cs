@@ -3,24 +3,23 @@ using System.Collections.Generic;
 using Runsc.Linux;
 using Runsc.NetStack;
 using Runsc.NetStack.Core;
-using Runsc.NetStack.Link;
 using Runsc.NetStack.Network;
 using Runsc.Sentry.Sockets.Inet;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.Sockets.Netlink;
 
-/// <summary>NETLINK_ROUTE (rtnetlink(7)): links, addresses, routes, rules and neighbours of a namespace's stack.</summary>
+/// <summary>NETLINK_ROUTE (rtnetlink(7)): addresses, routes, rules and neighbours of a namespace's stack; links are those of LinkFamily.</summary>
 internal static class RouteFamily
 {
-    private const int NewLink = 16, GetLink = 18, SetLink = 19, NewAddress = 20, DeleteAddress = 21, GetAddress = 22, NewRoute = 24, DeleteRoute = 25, GetRoute = 26, NewNeighbor = 28,
-        GetNeighbor = 30, NewRule = 32, GetRule = 34;
+    private const int NewLink = 16, DeleteLink = 17, GetLink = 18, SetLink = 19, NewAddress = 20, DeleteAddress = 21, GetAddress = 22, NewRoute = 24, DeleteRoute = 25, GetRoute = 26, NewNeighbor = 28,
+        GetNeighbor = 30, NewRule = 32, GetRule = 34, GetNamespace = 90;
 
     /// <summary>RTM_MAX: what is above is refused before the capability is asked for.</summary>
     private const int MaximumType = 123;
 
-    // struct ifinfomsg, ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr.
-    private const int LinkSize = 16, AddressSize = 8, RouteSize = 12;
+    // struct ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr.
+    private const int AddressSize = 8, RouteSize = 12;
 
     /// <summary>Answers a request into the writer. EOPNOTSUPP, EPERM for changes, …</summary>
     public static Errno Answer(ICaller caller, NetNamespace network, in NetlinkRequest request, bool isDump, bool isStrict, NetlinkWriter writer)
@@ -36,6 +35,11 @@ internal static class RouteFamily
             return Errno.EPERM;
         }
 
+        if (request.Type is NewLink or DeleteLink or SetLink)
+        {
+            return LinkChanges.Run(caller, network, request);
+        }
+
         NetworkStack stack = network.Inet.Stack;
         int family = request.Body.Length > 0 ? request.Body[0] : 0;
         using (stack.Enter())
@@ -43,7 +47,9 @@ internal static class RouteFamily
             switch (request.Type)
             {
                 case GetLink:
-                    return isDump ? DumpLinks(stack, writer) : OneLink(stack, request, writer);
+                    return isDump ? LinkFamily.Dump(stack, writer) : LinkFamily.One(stack, request, writer);
+                case GetNamespace when !isDump:
+                    return LinkFamily.NamespaceNumber(caller, stack, request, writer);
                 case GetAddress when isDump:
                     return DumpAddresses(stack, family, request, isStrict, writer);
                 case GetRoute when isDump:
@@ -54,8 +60,6 @@ internal static class RouteFamily
                     return DumpNeighbors(stack, family, request, isStrict, writer);
                 case GetRule when isDump:
                     return DumpRules(stack, family, writer);
-                case NewLink or SetLink:
-                    return ChangeLink(stack, request);
                 case NewAddress or DeleteAddress:
                     return ChangeAddress(stack, request);
                 case NewRoute or DeleteRoute:
@@ -64,82 +68,6 @@ internal static class RouteFamily
                     return Errno.EOPNOTSUPP;
             }
         }
-    }
-
-    private static Errno DumpLinks(NetworkStack stack, NetlinkWriter writer)
-    {
-        foreach (NetworkInterface one in stack.Interfaces)
-        {
-            WriteLink(one, NetlinkWriter.Multi, writer);
-        }
-
-        return Errno.None;
-    }
-
-    private static NetworkInterface? FindLink(NetworkStack stack, in NetlinkRequest request)
-    {
-        const int name = 3;
-        int index = request.Body.Length >= 8 ? BitConverter.ToInt32(request.Body[4..]) : 0;
-        return index > 0 ? stack.FindInterface(index) : stack.FindInterface(request.GetText(LinkSize, name));
-    }
-
-    private static Errno OneLink(NetworkStack stack, in NetlinkRequest request, NetlinkWriter writer)
-    {
-        if (request.Body.Length < LinkSize)
-        {
-            return Errno.EINVAL;
-        }
-
-        if (FindLink(stack, request) is not NetworkInterface found)
-        {
-            return BitConverter.ToInt32(request.Body[4..]) > 0 || request.GetText(LinkSize, 3).Length > 0 ? Errno.ENODEV : Errno.EINVAL;
-        }
-
-        WriteLink(found, 0, writer);
-        return Errno.None;
-    }
-
-    /// <summary>RTM_NEWLINK, RTM_DELLINK. Under the stack's lock, as the members below.</summary>
-    public static void WriteLink(NetworkInterface one, int flags, NetlinkWriter writer, bool removed = false)
-    {
-        const ushort ethernet = 1, loopback = 772, none = 0xfffe;
-        const byte operUnknown = 0, operDown = 2, operUp = 6;
-        bool isEthernet = one.Device.Kind == LinkKind.Ethernet;
-        writer.Begin(removed ? NewLink + 1 : NewLink, flags);
-        writer.Add((ushort)Socket.AF_UNSPEC);
-        writer.Add(one.Device.Kind switch { LinkKind.Ethernet => ethernet, LinkKind.Loopback => loopback, _ => none });
-        writer.Add((uint)one.Index);
-        writer.Add((uint)one.ShownFlags);
-        writer.Add(0u);
-        writer.Attribute(3, one.Name);
-        writer.Attribute(13, (uint)one.QueueLength);
-        writer.Attribute(16, [one.IsRunning ? (isEthernet ? operUp : operUnknown) : operDown]);
-        writer.Attribute(17, [(byte)0]);
-        writer.Attribute(4, (uint)one.Mtu);
-        writer.Attribute(27, 0u);
-        writer.Attribute(30, 0u);
-        writer.Attribute(31, 1u);
-        writer.Attribute(32, 1u);
-        writer.Attribute(33, [one.IsRunning ? (byte)1 : (byte)0]);
-        Span<byte> mac = stackalloc byte[6];
-        mac.Clear();
-        if (isEthernet)
-        {
-            one.Mac.Write(mac);
-        }
-
-        writer.Attribute(1, mac);
-        mac.Fill(isEthernet ? (byte)0xff : (byte)0);
-        writer.Attribute(2, mac);
-        writer.Attribute(6, isEthernet ? "pfifo_fast" : "noqueue");
-        InterfaceCounters c = one.Counters;
-        Span<ulong> counters =
-        [
-            c.ReceivedPackets, c.SentPackets, c.ReceivedBytes, c.SentBytes, c.ReceiveErrors, c.SendErrors, c.ReceiveDropped, c.SendDropped, c.ReceivedMulticast,
-            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        ];
-        writer.Attribute(23, System.Runtime.InteropServices.MemoryMarshal.AsBytes(counters));
-        writer.End();
     }
 
     private static bool IsWanted(int family, bool isV4) => family == Socket.AF_UNSPEC || (family == Socket.AF_INET) == isV4;
@@ -386,40 +314,6 @@ internal static class RouteFamily
         }
 
         return Errno.None;
-    }
-
-    // Flags, name, MTU of a link that is there; links of other kinds cannot be made.
-    private static Errno ChangeLink(NetworkStack stack, in NetlinkRequest request)
-    {
-        if (request.Body.Length < LinkSize)
-        {
-            return Errno.EINVAL;
-        }
-
-        if (FindLink(stack, request) is not NetworkInterface found)
-        {
-            return request.Type == NewLink ? Errno.EOPNOTSUPP : Errno.ENODEV;
-        }
-
-        Errno error = Errno.None;
-        if (request.TryGetNumber(LinkSize, 4, out uint mtu))
-        {
-            error = NetErrors.ToErrno(stack.SetMtu(found, (int)Math.Min(mtu, int.MaxValue)));
-        }
-
-        string name = request.GetText(LinkSize, 3);
-        if (error == Errno.None && name.Length > 0 && name != found.Name)
-        {
-            error = name.Length > 15 ? Errno.EINVAL : NetErrors.ToErrno(stack.Rename(found, name));
-        }
-
-        uint flags = BitConverter.ToUInt32(request.Body[8..]), change = BitConverter.ToUInt32(request.Body[12..]);
-        if (error == Errno.None && (change & (uint)InterfaceFlags.Up) != 0)
-        {
-            LoopbackAddresses.SetUp(stack, found, (flags & (uint)InterfaceFlags.Up) != 0);
-        }
-
-        return error;
     }
 
     private static Errno ChangeAddress(NetworkStack stack, in NetlinkRequest request)

@@ -284,7 +284,7 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
 
     protected override Errno TakeError() => Errno.None;
 
-    protected override void OnRelease()
+    protected override void OnSocketRelease()
     {
         Network.Remove(this);
         LeaveAll();

@@ -137,7 +137,7 @@ internal sealed class UnixSocket : SocketDescription
 
     protected override Errno TakeError() => Endpoint.TakeError();
 
-    protected override void OnRelease() => Endpoint.Close();
+    protected override void OnSocketRelease() => Endpoint.Close();
 
     public override long Ioctl(ICaller caller, uint command, ulong argument)
     {

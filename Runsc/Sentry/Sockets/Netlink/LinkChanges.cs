@@ -1,0 +1,292 @@
+using System;
+using Runsc.Linux;
+using Runsc.NetStack;
+using Runsc.NetStack.Core;
+using Runsc.NetStack.Link;
+using Runsc.NetStack.Wire;
+using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Sockets.Inet;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Sentry.Sockets.Netlink;
+
+/// <summary>RTM_NEWLINK, RTM_SETLINK and RTM_DELLINK: makes, changes, moves and removes links.</summary>
+/// <remarks>Under the lock of all links; of the stacks that a change touches one at a time is locked below it.</remarks>
+internal static class LinkChanges
+{
+    private const int Exclusive = 0x200, Create = 0x400;
+
+    public static Errno Run(ICaller caller, NetNamespace network, in NetlinkRequest request)
+    {
+        Errno error = LinkOptions.TryRead(request.Body, out LinkOptions options);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        if (options.Index == 0 && options.Name.Length == 0 && (request.Type != LinkFamily.NewLink || (request.Flags & Create) == 0))
+        {
+            return Errno.EINVAL;
+        }
+
+        error = LinkNamespace.Find(caller, options.Process, options.File, out NetworkNamespace? given);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        lock (network.System.LinkLock)
+        {
+            NetworkStack stack = network.Inet.Stack, target = ((NetNamespace?)given)?.Inet.Stack ?? stack;
+            NetworkInterface? found = Find(stack, options);
+            error = request.Type switch
+            {
+                LinkFamily.DeleteLink => found is null ? Errno.ENODEV : Remove(found),
+                LinkFamily.NewLink when found is null => (request.Flags & Create) == 0 ? Errno.ENODEV : Make(caller, stack, target, options),
+                LinkFamily.NewLink when (request.Flags & Exclusive) != 0 => Errno.EEXIST,
+                _ => found is null ? Errno.ENODEV : Change(found, target, options),
+            };
+        }
+
+        given?.DecUsers();
+        return error;
+    }
+
+    private static NetworkInterface? Find(NetworkStack stack, LinkOptions options)
+    {
+        using (stack.Enter())
+        {
+            return options.Index > 0 ? stack.FindInterface(options.Index) : stack.FindInterface(options.Name);
+        }
+    }
+
+    private static Errno Remove(NetworkInterface found)
+    {
+        if (!found.Device.CanBeRemoved)
+        {
+            return Errno.EOPNOTSUPP;
+        }
+
+        RemoveLocked(found);
+        return Errno.None;
+    }
+
+    /// <summary>Removes a link, and its other end. Precondition: the lock of links is held, that of no stack.</summary>
+    public static void RemoveLocked(NetworkInterface link)
+    {
+        NetworkInterface? peer = link.Device.PeerInterface;
+        using (link.Stack.Enter())
+        {
+            link.Stack.RemoveInterface(link);
+        }
+
+        if (peer is not null)
+        {
+            using (peer.Stack.Enter())
+            {
+                peer.Stack.RemoveInterface(peer);
+            }
+        }
+    }
+
+    // The kind's name is that of its first link, too.
+    private static Errno Make(ICaller caller, NetworkStack own, NetworkStack target, LinkOptions options)
+    {
+        switch (options.Kind)
+        {
+            case "veth":
+                return MakePair(caller, own, target, options);
+            case "dummy":
+                return Add(target, new DummyDevice(NewAddress(target, options)), options, "dummy%d", out _);
+            default:
+                return Errno.EOPNOTSUPP;
+        }
+    }
+
+    private static MacAddress NewAddress(NetworkStack stack, LinkOptions options)
+    {
+        const ulong group = 1UL << 40, local = 2UL << 40;
+        return options.Mac ?? new MacAddress((stack.Random.Next() & ~group) | local);
+    }
+
+    // The other end comes first, as on Linux.
+    private static Errno MakePair(ICaller caller, NetworkStack own, NetworkStack target, LinkOptions options)
+    {
+        const int peer = 1;
+        ReadOnlySpan<byte> data = NetlinkRequest.Find(options.Data, peer);
+        LinkOptions other = new();
+        Errno error = data.IsEmpty ? Errno.None : LinkOptions.TryRead(data, out other);
+        NetworkNamespace? given = null;
+        error = error == Errno.None ? LinkNamespace.Find(caller, other.Process, other.File, out given) : error;
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        NetworkStack there = ((NetNamespace?)given)?.Inet.Stack ?? own;
+        PipeDevice a = new(NewAddress(target, options)), b = new(NewAddress(there, other));
+        PipeDevice.Connect(a, b);
+        error = Add(there, b, other, "veth%d", out NetworkInterface? far);
+        if (error == Errno.None)
+        {
+            error = Add(target, a, options, "veth%d", out _);
+            if (error != Errno.None)
+            {
+                RemoveLocked(far!);
+            }
+        }
+
+        given?.DecUsers();
+        return error;
+    }
+
+    private static Errno Add(NetworkStack stack, LinkDevice device, LinkOptions options, string pattern, out NetworkInterface? added)
+    {
+        added = null;
+        using (stack.Enter())
+        {
+            if (options.Mac is { IsUnicast: false })
+            {
+                return Errno.EADDRNOTAVAIL;
+            }
+
+            if (options.Mtu is { } mtu && (mtu < 68 || mtu > device.MaxMtu))
+            {
+                return Errno.EINVAL;
+            }
+
+            if (options.Index > 0 && stack.FindInterface(options.Index) is not null)
+            {
+                return Errno.EBUSY;
+            }
+
+            if (stack.FreeName(options.Name.Length > 0 ? options.Name : pattern) is not { } name)
+            {
+                return Errno.EEXIST;
+            }
+
+            Errno error = NetErrors.ToErrno(stack.AddInterface(name, device, out added, options.Index));
+            return error == Errno.None ? Set(stack, added!, options) : error;
+        }
+    }
+
+    private static Errno Change(NetworkInterface found, NetworkStack target, LinkOptions options)
+    {
+        if (options.Kind.Length > 0 && options.Kind != found.Device.Driver)
+        {
+            return Errno.EOPNOTSUPP;
+        }
+
+        if (target != found.Stack)
+        {
+            Errno error = Move(ref found, target, options.Name);
+            if (error != Errno.None)
+            {
+                return error;
+            }
+        }
+
+        using (target.Enter())
+        {
+            if (options.Mac is { } mac && mac != found.Mac)
+            {
+                Errno error = NetErrors.ToErrno(target.SetMac(found, mac));
+                if (error != Errno.None)
+                {
+                    return error;
+                }
+            }
+
+            if (options.Index > 0 && options.Name.Length > 0 && options.Name != found.Name)
+            {
+                Errno error = target.FreeName(options.Name) is { } name ? NetErrors.ToErrno(target.Rename(found, name)) : Errno.EEXIST;
+                if (error != Errno.None)
+                {
+                    return error;
+                }
+            }
+
+            return Set(target, found, options);
+        }
+    }
+
+    // What is left out keeps its value. Under the stack's lock.
+    private static Errno Set(NetworkStack stack, NetworkInterface link, LinkOptions options)
+    {
+        Errno error = Errno.None;
+        if (options.Mtu is { } mtu && mtu != link.Mtu)
+        {
+            error = NetErrors.ToErrno(stack.SetMtu(link, (int)Math.Min(mtu, int.MaxValue)));
+        }
+
+        if (error == Errno.None && options.Master is { } master)
+        {
+            error = master == 0 ? Errno.None : stack.FindInterface((int)Math.Min(master, int.MaxValue)) is null ? Errno.EINVAL : Errno.EOPNOTSUPP;
+        }
+
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        link.QueueLength = (int)Math.Min(options.QueueLength ?? (uint)link.QueueLength, int.MaxValue);
+        if (options.Up is { } up)
+        {
+            LoopbackAddresses.SetUp(stack, link, up);
+        }
+
+        return Errno.None;
+    }
+
+    // Addresses and routes stay behind; index and name are kept where they are free.
+    private static Errno Move(ref NetworkInterface link, NetworkStack target, string name)
+    {
+        if (!link.Device.CanMove)
+        {
+            return Errno.EINVAL;
+        }
+
+        name = name.Length > 0 ? name : link.Name;
+        int index;
+        using (target.Enter())
+        {
+            if (target.FreeName(name) is not { } free)
+            {
+                return Errno.EEXIST;
+            }
+
+            name = free;
+            index = target.FindInterface(link.Index) is null ? link.Index : 0;
+        }
+
+        using (link.Stack.Enter())
+        {
+            link.Stack.RemoveInterface(link, keepsDevice: true);
+        }
+
+        NetworkInterface former = link;
+        NetworkInterface? peer = former.Device.PeerInterface, moved;
+        Errno error;
+        using (target.Enter())
+        {
+            error = NetErrors.ToErrno(target.AddInterface(name, former.Device, out moved, index));
+            if (moved is not null)
+            {
+                link = moved;
+                link.QueueLength = former.QueueLength;
+                link.TakeOver(former);
+                return Errno.None;
+            }
+
+            former.Device.Close();
+        }
+
+        if (peer is not null)
+        {
+            // Too many are there: it is gone, and with it its other end.
+            RemoveLocked(peer);
+        }
+
+        return error;
+    }
+}

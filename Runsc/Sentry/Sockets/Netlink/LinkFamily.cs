@@ -1,0 +1,162 @@
+using System;
+using Runsc.Linux;
+using Runsc.NetStack.Core;
+using Runsc.NetStack.Link;
+using Runsc.Sentry.Kernel;
+using Runsc.Sentry.Vfs;
+
+namespace Runsc.Sentry.Sockets.Netlink;
+
+/// <summary>RTM_GETLINK and what is told of links. Under the stack's lock.</summary>
+internal static class LinkFamily
+{
+    /// <summary>struct ifinfomsg.</summary>
+    public const int HeaderSize = 16;
+
+    public const int NewLink = 16, DeleteLink = 17, SetLink = 19;
+
+    // IFLA_*.
+    public const int Address = 1, Broadcast = 2, Name = 3, Mtu = 4, LowerLink = 5, Discipline = 6, Master = 10, QueueLength = 13, OperationalState = 16, Mode = 17, Info = 18,
+        ProcessNamespace = 19, Counters = 23, Group = 27, FileNamespace = 28, Promiscuity = 30, SendQueues = 31, ReceiveQueues = 32, Carrier = 33, LowerNamespace = 37;
+
+    public const int InfoKind = 1, InfoData = 2;
+
+    private const int InfoPortKind = 4;
+
+    public static Errno Dump(NetworkStack stack, NetlinkWriter writer)
+    {
+        foreach (NetworkInterface one in stack.Interfaces)
+        {
+            Write(one, NetlinkWriter.Multi, writer);
+        }
+
+        return Errno.None;
+    }
+
+    public static NetworkInterface? Find(NetworkStack stack, in NetlinkRequest request)
+    {
+        int index = request.Body.Length >= 8 ? BitConverter.ToInt32(request.Body[4..]) : 0;
+        return index > 0 ? stack.FindInterface(index) : stack.FindInterface(request.GetText(HeaderSize, Name));
+    }
+
+    public static Errno One(NetworkStack stack, in NetlinkRequest request, NetlinkWriter writer)
+    {
+        if (request.Body.Length < HeaderSize)
+        {
+            return Errno.EINVAL;
+        }
+
+        if (Find(stack, request) is not NetworkInterface found)
+        {
+            return BitConverter.ToInt32(request.Body[4..]) > 0 || request.GetText(HeaderSize, Name).Length > 0 ? Errno.ENODEV : Errno.EINVAL;
+        }
+
+        Write(found, 0, writer);
+        return Errno.None;
+    }
+
+    /// <summary>RTM_NEWLINK, RTM_DELLINK.</summary>
+    public static void Write(NetworkInterface one, int flags, NetlinkWriter writer, bool removed = false)
+    {
+        bool isEthernet = one.Device.Kind == LinkKind.Ethernet;
+        writer.Begin(removed ? DeleteLink : NewLink, flags);
+        writer.Add((ushort)Socket.AF_UNSPEC);
+        writer.Add((ushort)one.Device.Kind);
+        writer.Add((uint)one.Index);
+        writer.Add((uint)one.ShownFlags);
+        writer.Add(0u);
+        writer.Attribute(Name, one.Name);
+        writer.Attribute(QueueLength, (uint)one.QueueLength);
+        writer.Attribute(OperationalState, [one.OperationalState]);
+        writer.Attribute(Mode, [(byte)0]);
+        writer.Attribute(Mtu, (uint)one.Mtu);
+        writer.Attribute(Group, 0u);
+        writer.Attribute(Promiscuity, 0u);
+        writer.Attribute(SendQueues, 1u);
+        writer.Attribute(ReceiveQueues, 1u);
+        writer.Attribute(Carrier, [one.IsRunning ? (byte)1 : (byte)0]);
+        if (one.Device.HasHeader)
+        {
+            Span<byte> mac = stackalloc byte[6];
+            mac.Clear();
+            if (isEthernet)
+            {
+                one.Mac.Write(mac);
+            }
+
+            writer.Attribute(Address, mac);
+            mac.Fill(isEthernet ? (byte)0xff : (byte)0);
+            writer.Attribute(Broadcast, mac);
+        }
+
+        writer.Attribute(Discipline, !one.HasBeenUp ? "noop" : one.Device.Driver is null && isEthernet ? "pfifo_fast" : "noqueue");
+        if (one.Device.PeerInterface is { } peer)
+        {
+            writer.Attribute(LowerLink, (uint)peer.Index);
+            if (peer.Stack != one.Stack)
+            {
+                writer.Attribute(LowerNamespace, (uint)one.Stack.PeerNumber(peer.Stack, assigns: true));
+            }
+        }
+
+        if (one.Master is { } master)
+        {
+            writer.Attribute(Master, (uint)master.Interface);
+        }
+
+        WriteInfo(one, writer);
+        InterfaceCounters c = one.Counters;
+        Span<ulong> counters =
+        [
+            c.ReceivedPackets, c.SentPackets, c.ReceivedBytes, c.SentBytes, c.ReceiveErrors, c.SendErrors, c.ReceiveDropped, c.SendDropped, c.ReceivedMulticast,
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ];
+        writer.Attribute(Counters, System.Runtime.InteropServices.MemoryMarshal.AsBytes(counters));
+        writer.End();
+    }
+
+    private static void WriteInfo(NetworkInterface one, NetlinkWriter writer)
+    {
+        if (one.Device.Driver is null && one.Master is null)
+        {
+            return;
+        }
+
+        int nest = writer.BeginNest(Info);
+        if (one.Device.Driver is { } driver)
+        {
+            writer.Attribute(InfoKind, driver);
+        }
+
+        if (one.Master is not null)
+        {
+            writer.Attribute(InfoPortKind, "bridge");
+        }
+
+        writer.EndNest(nest);
+    }
+
+    /// <summary>RTM_GETNSID: the number of another namespace in this one, -1 while it has none.</summary>
+    public static Errno NamespaceNumber(ICaller caller, NetworkStack stack, in NetlinkRequest request, NetlinkWriter writer)
+    {
+        // struct rtgenmsg, padded; NETNSA_*.
+        const int headerSize = 4, number = 1, process = 2, file = 3, newNumber = 88;
+        Errno error = LinkNamespace.Find(caller, request.Attribute(headerSize, process), request.Attribute(headerSize, file), out NetworkNamespace? other);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        if (other is null)
+        {
+            return Errno.EINVAL;
+        }
+
+        writer.Begin(newNumber, 0);
+        writer.Add(0u);
+        writer.Attribute(number, unchecked((uint)stack.PeerNumber(((NetNamespace)other).Inet.Stack, assigns: false)));
+        writer.End();
+        other.DecUsers();
+        return Errno.None;
+    }
+}
