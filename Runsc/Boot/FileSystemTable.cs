@@ -9,6 +9,7 @@ using Runsc.Sentry.FileSystems.Sys;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Sockets;
+using Runsc.Sentry.Sockets.Tun;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Boot;
@@ -21,6 +22,7 @@ internal static class FileSystemTable
         special.OpenFifo = Fifo.Open;
         MemoryDevices.Register(kernel, special);
         DevPtsFileSystem.Register(special);
+        special.Register(TunDescription.Major, TunDescription.Minor, TunDescription.Open);
         kernel.FileSystemTypes["proc"] = (SentryKernel owner, NetworkNamespace _, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
         {
             super = ProcFileSystem.Create(owner);

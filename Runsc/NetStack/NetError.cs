@@ -103,4 +103,7 @@ internal enum NetError
 
     /// <summary>EBUSY.</summary>
     Busy,
+
+    /// <summary>ELOOP: a bridge within a bridge.</summary>
+    Loop,
 }

@@ -10,4 +10,10 @@ internal interface IFrameHandler
 
     /// <summary>Takes a frame that came in on a port; its front is at the Ethernet header.</summary>
     void Receive(NetworkInterface port, PacketBuffer frame);
+
+    /// <summary>A port went up or down, lost or found its other end, or has another address or MTU.</summary>
+    void PortChanged(NetworkInterface port);
+
+    /// <summary>The interface is a port no longer.</summary>
+    void RemovePort(NetworkInterface port);
 }

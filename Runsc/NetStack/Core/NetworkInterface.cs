@@ -73,7 +73,7 @@ internal sealed partial class NetworkInterface
             const byte unknown = 0, down = 2, up = 6, lowerLayerDown = 7;
             return !IsUp ? down
                 : Device.HasCarrier ? Device.TellsState ? up : unknown
-                : Device.PeerInterface is { } peer && peer.Stack == Stack ? lowerLayerDown : down;
+                : Device.PeerInterface is null ? down : lowerLayerDown;
         }
     }
 

@@ -43,10 +43,6 @@ internal sealed partial class NetworkStack
         {
             index = device.Kind == LinkKind.Loopback ? 1 : NextIndex();
         }
-        else if (index < int.MaxValue)
-        {
-            _nextIndex = System.Math.Max(_nextIndex, index + 1);
-        }
 
         added = new NetworkInterface(this, index, name, device);
         device.Interface = added;
@@ -76,6 +72,7 @@ internal sealed partial class NetworkStack
     /// <summary>Takes an interface away, with its device unless that is to be given to another stack.</summary>
     public void RemoveInterface(NetworkInterface networkInterface, bool keepsDevice = false)
     {
+        networkInterface.Master?.RemovePort(networkInterface);
         SetUp(networkInterface, up: false);
         while (networkInterface.Addresses.Count > 0)
         {
@@ -150,6 +147,7 @@ internal sealed partial class NetworkStack
         }
 
         networkInterface.Device.OnSetUp();
+        networkInterface.Master?.PortChanged(networkInterface);
         RoutesChanged();
         Observer?.InterfaceChanged(networkInterface, removed: false);
     }
@@ -162,6 +160,7 @@ internal sealed partial class NetworkStack
         }
 
         networkInterface.Mtu = mtu;
+        networkInterface.Master?.PortChanged(networkInterface);
         RoutesChanged();
         Observer?.InterfaceChanged(networkInterface, removed: false);
         return NetError.None;
@@ -192,6 +191,7 @@ internal sealed partial class NetworkStack
         }
 
         networkInterface.Mac = mac;
+        networkInterface.Master?.PortChanged(networkInterface);
         Observer?.InterfaceChanged(networkInterface, removed: false);
         return NetError.None;
     }

@@ -65,5 +65,12 @@ internal sealed partial class NetworkStack
     }
 
     /// <summary>The other end of a pair went up or down.</summary>
-    public void CarrierChanged(NetworkInterface networkInterface) => Observer?.InterfaceChanged(networkInterface, removed: false);
+    public void CarrierChanged(NetworkInterface networkInterface)
+    {
+        networkInterface.Master?.PortChanged(networkInterface);
+        InterfaceChanged(networkInterface);
+    }
+
+    /// <summary>Tells the observer of a change.</summary>
+    internal void InterfaceChanged(NetworkInterface networkInterface) => Observer?.InterfaceChanged(networkInterface, removed: false);
 }

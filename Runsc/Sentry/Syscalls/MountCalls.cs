@@ -48,7 +48,9 @@ internal static unsafe class MountCalls
         }
 
         const ulong propagation = Linux.Mount.MS_PRIVATE | Linux.Mount.MS_SLAVE | Linux.Mount.MS_SHARED | Linux.Mount.MS_UNBINDABLE;
-        error = (flags & propagation) != 0 ? ((flags & (Linux.Mount.MS_SHARED | Linux.Mount.MS_UNBINDABLE)) != 0 ? Errno.EINVAL : Errno.None)
+
+        // Mounts stay in the mount namespace in which they are made: a shared one is taken as such, but is shared with no other namespace.
+        error = (flags & propagation) != 0 ? ((flags & Linux.Mount.MS_UNBINDABLE) != 0 || place.Dentry != place.Mount.Root ? Errno.EINVAL : Errno.None)
             : (flags & Linux.Mount.MS_REMOUNT) != 0 ? Remount(place, flags)
             : (flags & Linux.Mount.MS_BIND) != 0 ? Bind(task, a.A0, place, (flags & Linux.Mount.MS_REC) != 0)
             : (flags & Linux.Mount.MS_MOVE) != 0 ? Move(task, a.A0, place)

@@ -9,7 +9,9 @@ internal static class NetErrors
     public static Errno ToErrno(NetError error) => error switch
     {
         NetError.None => Errno.None,
-        NetError.WouldBlock or NetError.Busy => Errno.EAGAIN,
+        NetError.WouldBlock => Errno.EAGAIN,
+        NetError.Busy => Errno.EBUSY,
+        NetError.Loop => Errno.ELOOP,
         NetError.InvalidArgument => Errno.EINVAL,
         NetError.AddressInUse => Errno.EADDRINUSE,
         NetError.AddressNotAvailable => Errno.EADDRNOTAVAIL,

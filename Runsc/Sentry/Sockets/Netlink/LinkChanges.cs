@@ -24,7 +24,7 @@ internal static class LinkChanges
             return error;
         }
 
-        if (options.Index == 0 && options.Name.Length == 0 && (request.Type != LinkFamily.NewLink || (request.Flags & Create) == 0))
+        if (options.Index == 0 && options.Name.Length == 0 && request.Type != LinkFamily.NewLink)
         {
             return Errno.EINVAL;
         }
@@ -98,16 +98,46 @@ internal static class LinkChanges
                 return MakePair(caller, own, target, options);
             case "dummy":
                 return Add(target, new DummyDevice(NewAddress(target, options)), options, "dummy%d", out _);
+            case "bridge":
+                BridgeDevice bridge = new(NewAddress(target, options)) { HasOwnAddress = options.Mac is not null, HasOwnMtu = options.Mtu is not null };
+                return SetBridge(bridge, options.Data) is var error and not Errno.None ? error : Add(target, bridge, options, "bridge%d", out _);
             default:
                 return Errno.EOPNOTSUPP;
         }
     }
 
-    private static MacAddress NewAddress(NetworkStack stack, LinkOptions options)
+    // IFLA_BR_*: there are neither spanning trees nor VLANs, so what is about those may only be left off.
+    private static Errno SetBridge(BridgeDevice bridge, ReadOnlySpan<byte> data)
     {
-        const ulong group = 1UL << 40, local = 2UL << 40;
-        return options.Mac ?? new MacAddress((stack.Random.Next() & ~group) | local);
+        const int forwardDelay = 1, ageing = 4, spanningTree = 5, vlanFiltering = 7, typeMask = 0x3fff;
+        const long tick = 10_000_000;
+        long seen = bridge.Table.Ageing;
+        while (data.Length >= 4)
+        {
+            int length = BitConverter.ToUInt16(data), type = BitConverter.ToUInt16(data[2..]) & typeMask;
+            if (length < 4 || length > data.Length)
+            {
+                return Errno.EINVAL;
+            }
+
+            ReadOnlySpan<byte> value = data[4..length];
+            if (type == ageing && value.Length >= sizeof(uint))
+            {
+                seen = BitConverter.ToUInt32(value) * tick;
+            }
+            else if (type != forwardDelay && (type is not (spanningTree or vlanFiltering) || value.ContainsAnyExcept((byte)0)))
+            {
+                return Errno.EOPNOTSUPP;
+            }
+
+            data = data[Math.Min((length + 3) & ~3, data.Length)..];
+        }
+
+        bridge.Table.Ageing = seen;
+        return Errno.None;
     }
+
+    private static MacAddress NewAddress(NetworkStack stack, LinkOptions options) => options.Mac ?? LinkOptions.RandomAddress(stack);
 
     // The other end comes first, as on Linux.
     private static Errno MakePair(ICaller caller, NetworkStack own, NetworkStack target, LinkOptions options)
@@ -190,6 +220,11 @@ internal static class LinkChanges
         {
             if (options.Mac is { } mac && mac != found.Mac)
             {
+                if (found.Device is BridgeDevice bridge)
+                {
+                    bridge.HasOwnAddress = true;
+                }
+
                 Errno error = NetErrors.ToErrno(target.SetMac(found, mac));
                 if (error != Errno.None)
                 {
@@ -214,14 +249,24 @@ internal static class LinkChanges
     private static Errno Set(NetworkStack stack, NetworkInterface link, LinkOptions options)
     {
         Errno error = Errno.None;
-        if (options.Mtu is { } mtu && mtu != link.Mtu)
+        if (options.Data.Length > 0 && link.Device is BridgeDevice changed)
         {
+            error = SetBridge(changed, options.Data);
+        }
+
+        if (error == Errno.None && options.Mtu is { } mtu && mtu != link.Mtu)
+        {
+            if (link.Device is BridgeDevice bridge)
+            {
+                bridge.HasOwnMtu = true;
+            }
+
             error = NetErrors.ToErrno(stack.SetMtu(link, (int)Math.Min(mtu, int.MaxValue)));
         }
 
         if (error == Errno.None && options.Master is { } master)
         {
-            error = master == 0 ? Errno.None : stack.FindInterface((int)Math.Min(master, int.MaxValue)) is null ? Errno.EINVAL : Errno.EOPNOTSUPP;
+            error = SetMaster(stack, link, master);
         }
 
         if (error != Errno.None)
@@ -236,6 +281,33 @@ internal static class LinkChanges
         }
 
         return Errno.None;
+    }
+
+    private static Errno SetMaster(NetworkStack stack, NetworkInterface link, uint index)
+    {
+        if (index == 0)
+        {
+            link.Master?.RemovePort(link);
+            return Errno.None;
+        }
+
+        if (stack.FindInterface((int)Math.Min(index, int.MaxValue)) is not { } master)
+        {
+            return Errno.EINVAL;
+        }
+
+        if (master.Device is not BridgeDevice bridge)
+        {
+            return Errno.EOPNOTSUPP;
+        }
+
+        if (link.Master == bridge)
+        {
+            return Errno.None;
+        }
+
+        link.Master?.RemovePort(link);
+        return NetErrors.ToErrno(bridge.AddPort(link));
     }
 
     // Addresses and routes stay behind; index and name are kept where they are free.

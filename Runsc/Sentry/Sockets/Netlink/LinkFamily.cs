@@ -13,6 +13,9 @@ internal static class LinkFamily
     /// <summary>struct ifinfomsg.</summary>
     public const int HeaderSize = 16;
 
+    /// <summary>AF_BRIDGE.</summary>
+    public const int BridgeAddressFamily = 7;
+
     public const int NewLink = 16, DeleteLink = 17, SetLink = 19;
 
     // IFLA_*.
@@ -28,6 +31,82 @@ internal static class LinkFamily
         foreach (NetworkInterface one in stack.Interfaces)
         {
             Write(one, NetlinkWriter.Multi, writer);
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>The dump of family AF_BRIDGE: the ports of bridges, with their state.</summary>
+    public static Errno DumpPorts(NetworkStack stack, NetlinkWriter writer)
+    {
+        foreach (NetworkInterface one in stack.Interfaces)
+        {
+            if (one.Master is { } master)
+            {
+                writer.Begin(NewLink, NetlinkWriter.Multi);
+                writer.Add((ushort)BridgeAddressFamily);
+                writer.Add((ushort)one.Device.Kind);
+                writer.Add((uint)one.Index);
+                writer.Add((uint)one.ShownFlags);
+                writer.Add(0u);
+                writer.Attribute(Name, one.Name);
+                writer.Attribute(Master, (uint)master.Interface);
+                writer.Attribute(Mtu, (uint)one.Mtu);
+                writer.Attribute(OperationalState, [one.OperationalState]);
+                WritePort(one, writer);
+                writer.End();
+            }
+        }
+
+        return Errno.None;
+    }
+
+    // IFLA_BRPORT_STATE, _PRIORITY, _COST.
+    private static void WritePort(NetworkInterface port, NetlinkWriter writer)
+    {
+        const int information = 12, nested = 0x8000, state = 1, priority = 2, cost = 3;
+        const byte disabled = 0, forwarding = 3;
+        int nest = writer.BeginNest(information | nested);
+        writer.Attribute(state, [port.IsRunning ? forwarding : disabled]);
+        writer.Attribute(priority, [32, 0]);
+        writer.Attribute(cost, 2u);
+        writer.EndNest(nest);
+    }
+
+    /// <summary>The neighbours of family AF_BRIDGE: the stations that bridges know.</summary>
+    public static Errno DumpStations(NetworkStack stack, in NetlinkRequest request, NetlinkWriter writer)
+    {
+        // struct ndmsg; NDA_*, NUD_*, NTF_*.
+        const int headerSize = 12, newNeighbor = 28, linkAddress = 2, cacheInfo = 3, master = 9;
+        const ushort reachable = 2;
+        const byte ofMaster = 4;
+        request.TryGetNumber(headerSize, master, out uint wanted);
+        Span<byte> mac = stackalloc byte[6];
+        foreach (NetworkInterface one in stack.Interfaces)
+        {
+            if (one.Device is not BridgeDevice bridge || (wanted != 0 && wanted != (uint)one.Index))
+            {
+                continue;
+            }
+
+            foreach ((NetStack.Wire.MacAddress station, NetworkInterface port, long silent) in bridge.Table.All(stack.Now))
+            {
+                writer.Begin(newNeighbor, NetlinkWriter.Multi);
+                writer.Add((byte)BridgeAddressFamily);
+                writer.Add((byte)0);
+                writer.Add((ushort)0);
+                writer.Add((uint)port.Index);
+                writer.Add(reachable);
+                writer.Add(ofMaster);
+                writer.Add((byte)0);
+                station.Write(mac);
+                writer.Attribute(linkAddress, mac);
+                writer.Attribute(master, (uint)one.Index);
+                uint ticks = (uint)Math.Min(silent / 10_000_000, uint.MaxValue);
+                Span<uint> times = [ticks, ticks, ticks, 0];
+                writer.Attribute(cacheInfo, System.Runtime.InteropServices.MemoryMarshal.AsBytes(times));
+                writer.End();
+            }
         }
 
         return Errno.None;

@@ -57,7 +57,8 @@ internal sealed class LinkOptions
             return Errno.ERANGE;
         }
 
-        if ((name.Length > 0 && !IsName(name)) || mac.Length is not (0 or MacAddress.Size))
+        options.Name = Encoding.Latin1.GetString(name);
+        if ((name.Length > 0 && !IsName(options.Name)) || mac.Length is not (0 or MacAddress.Size))
         {
             return Errno.EINVAL;
         }
@@ -65,7 +66,6 @@ internal sealed class LinkOptions
         options.Index = BitConverter.ToInt32(body[4..]);
         options.Flags = BitConverter.ToUInt32(body[8..]);
         options.Changed = BitConverter.ToUInt32(body[12..]);
-        options.Name = Encoding.Latin1.GetString(name);
         options.Mac = mac.IsEmpty ? null : MacAddress.Read(mac);
         options.Mtu = Number(attributes, LinkFamily.Mtu);
         options.QueueLength = Number(attributes, LinkFamily.QueueLength);
@@ -94,6 +94,13 @@ internal sealed class LinkOptions
         return end < 0 ? data : data[..end];
     }
 
-    // dev_valid_name of Linux.
-    private static bool IsName(ReadOnlySpan<byte> name) => !name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8) && name.IndexOfAny("/: \t\n\v\f\r"u8) < 0;
+    /// <summary>May a link have this name? Its length was checked.</summary>
+    public static bool IsName(ReadOnlySpan<char> name) => name is not ("." or "..") && name.IndexOfAny("/: \t\n\v\f\r") < 0;
+
+    /// <summary>An address of the link's own making.</summary>
+    public static MacAddress RandomAddress(NetworkStack stack)
+    {
+        const ulong group = 1UL << 40, local = 2UL << 40;
+        return new MacAddress((stack.Random.Next() & ~group) | local);
+    }
 }

@@ -46,6 +46,10 @@ internal static class RouteFamily
         {
             switch (request.Type)
             {
+                case GetLink when isDump && family == LinkFamily.BridgeAddressFamily:
+                    return LinkFamily.DumpPorts(stack, writer);
+                case GetNeighbor when isDump && family == LinkFamily.BridgeAddressFamily:
+                    return LinkFamily.DumpStations(stack, request, writer);
                 case GetLink:
                     return isDump ? LinkFamily.Dump(stack, writer) : LinkFamily.One(stack, request, writer);
                 case GetNamespace when !isDump:
