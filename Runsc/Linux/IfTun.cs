@@ -17,6 +17,7 @@ internal static class IfTun
     public const int IFF_MULTI_QUEUE = 0x0100;
     public const int IFF_PERSIST = 0x0800;
     public const int IFF_NO_PI = 0x1000;
+    public const int IFF_NOFILTER = 0x1000;
     public const int IFF_ONE_QUEUE = 0x2000;
     public const int IFF_VNET_HDR = 0x4000;
     public const int IFF_TUN_EXCL = 0x8000;

@@ -65,12 +65,12 @@ internal sealed partial class NetworkInterface
     /// <summary>It was up once, and so has a queue.</summary>
     public bool HasBeenUp { get; internal set; }
 
-    /// <summary>IF_OPER_* (RFC 2863): 0 unknown, 2 down, 6 up, 7 the layer below is down.</summary>
+    /// <summary>IF_OPER_* (RFC 2863): 0 unknown, 2 down, 3 the layer below is down, 6 up.</summary>
     public byte OperationalState
     {
         get
         {
-            const byte unknown = 0, down = 2, up = 6, lowerLayerDown = 7;
+            const byte unknown = 0, down = 2, lowerLayerDown = 3, up = 6;
             return !IsUp ? down
                 : Device.HasCarrier ? Device.TellsState ? up : unknown
                 : Device.PeerInterface is null ? down : lowerLayerDown;

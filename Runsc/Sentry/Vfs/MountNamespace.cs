@@ -19,7 +19,9 @@ internal sealed partial class MountNamespace
     // Guarded by _mu. In order of attachment, as /proc/mounts shows them.
     private readonly List<Mount> _order = [];
 
-    /// <summary>The super block's root becomes the root of the namespace.</summary>
+    private int _users = 1;
+
+    /// <summary>The super block's root becomes the root of the namespace, whose first user is the caller.</summary>
     public MountNamespace(SuperBlock super, ulong flags)
     {
         Root = NewMount(super, NewRootDentry(super), flags);
@@ -131,6 +133,35 @@ internal sealed partial class MountNamespace
         return Errno.None;
     }
 
+    /// <summary>Adds a user: a task. Precondition: there is one.</summary>
+    public void IncUsers() => Interlocked.Increment(ref _users);
+
+    /// <summary>A user goes; with the last one all that is mounted is detached.</summary>
+    public void DecUsers()
+    {
+        if (Interlocked.Decrement(ref _users) != 0)
+        {
+            return;
+        }
+
+        List<Dentry> points = [];
+        lock (_mu)
+        {
+            foreach (Mount mount in _order.ToArray())
+            {
+                if (mount.Parent == Root)
+                {
+                    DetachLocked(mount, points);
+                }
+            }
+        }
+
+        foreach (Dentry point in points)
+        {
+            point.DecRef();
+        }
+    }
+
     /// <summary>The second half of a recursive bind: what is mounted below <paramref name="source"/> comes below <paramref name="target"/>'s root too.</summary>
     public Errno CopyChildren(in VfsPath source, Mount target)
     {
@@ -159,7 +190,7 @@ internal sealed partial class MountNamespace
         return Errno.None;
     }
 
-    /// <summary>A copy for unshare(CLONE_NEWNS). <paramref name="map"/> tells the new mount for each old one.</summary>
+    /// <summary>A copy for unshare(CLONE_NEWNS), whose first user is the caller. <paramref name="map"/> tells the new mount for each old one.</summary>
     public MountNamespace Clone(out Dictionary<Mount, Mount> map)
     {
         map = [];

@@ -215,6 +215,11 @@ internal sealed partial class Task
             _signalMask = _signalMask,
             _seccomp = _seccomp,
         };
+        if (arguments.Has(Sched.CLONE_NEWNS))
+        {
+            mounts.DecUsers();
+        }
+
         ShareIpcWith(child, arguments);
         ShareAioWith(child, arguments.Has(Sched.CLONE_VM));
         ShareRseqWith(child, arguments.Has(Sched.CLONE_VM));
@@ -384,7 +389,9 @@ internal sealed partial class Task
     public void UnshareMounts()
     {
         UnshareFs();
-        MountNamespace = MountNamespace.Clone(out Dictionary<Vfs.Mount, Vfs.Mount> map);
+        MountNamespace former = MountNamespace;
+        MountNamespace = former.Clone(out Dictionary<Vfs.Mount, Vfs.Mount> map);
         _fs.MoveTo(map);
+        former.DecUsers();
     }
 }

@@ -105,6 +105,7 @@ internal sealed partial class Task
         files.DecUsers(this);
         fs.DecRef();
         memory.DecUsers();
+        MountNamespace.DecUsers();
         _network?.DecUsers();
     }
 

@@ -31,6 +31,7 @@ internal sealed partial class Task : ICaller, INamespaceUser
         _files = files;
         _fs = fs;
         MountNamespace = mounts;
+        mounts.IncUsers();
         _credentials = credentials;
         Uts = kernel.RootUts;
         Ipc = kernel.RootIpc;
@@ -71,7 +72,8 @@ internal sealed partial class Task : ICaller, INamespaceUser
 
     public IUserMemory UserMemory => _memory;
 
-    public MountNamespace MountNamespace { get; set; }
+    /// <summary>Written by the task itself, which is a user of it until it ends.</summary>
+    public MountNamespace MountNamespace { get; private set; }
 
     public UtsNamespace Uts { get; set; }
 

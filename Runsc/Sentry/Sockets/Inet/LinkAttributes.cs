@@ -25,7 +25,7 @@ internal static class LinkAttributes
         ("link_mode", _ => "0"),
         ("mtu", one => Number((ulong)one.Mtu)),
         ("netdev_group", _ => "0"),
-        ("operstate", one => one.OperationalState switch { 0 => "unknown", 6 => "up", 7 => "lowerlayerdown", _ => "down" }),
+        ("operstate", one => one.OperationalState switch { 0 => "unknown", 6 => "up", 3 => "lowerlayerdown", _ => "down" }),
         ("proto_down", _ => "0"),
         ("tx_queue_len", one => Number((ulong)one.QueueLength)),
         ("type", one => Number((ulong)one.Device.Kind)),

@@ -53,6 +53,11 @@ internal static class LinkFamily
                 writer.Attribute(Master, (uint)master.Interface);
                 writer.Attribute(Mtu, (uint)one.Mtu);
                 writer.Attribute(OperationalState, [one.OperationalState]);
+                if (one.Device.PeerInterface is { } peer)
+                {
+                    writer.Attribute(LowerLink, (uint)peer.Index);
+                }
+
                 WritePort(one, writer);
                 writer.End();
             }

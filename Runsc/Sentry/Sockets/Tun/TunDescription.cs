@@ -79,17 +79,13 @@ internal sealed class TunDescription : FileDescription, ITunProgram
         }
 
         bool hasInfo = (_flags & IfTun.IFF_NO_PI) == 0;
-        if (hasInfo && destination.Remaining < InfoSize)
-        {
-            return -(long)Errno.EINVAL;
-        }
-
         if (device.Take() is not { } frame)
         {
             return -(long)Errno.EAGAIN;
         }
 
-        long result = Give(frame, hasInfo, ref destination);
+        // As on Linux a packet for which there is no room at all is lost.
+        long result = hasInfo && destination.Remaining < InfoSize ? -(long)Errno.EINVAL : Give(frame, hasInfo, ref destination);
         frame.Release();
         return result;
     }
@@ -131,11 +127,6 @@ internal sealed class TunDescription : FileDescription, ITunProgram
             return -(long)Errno.EBADFD;
         }
 
-        if (device.Interface is not { IsUp: true } link)
-        {
-            return -(long)Errno.EIO;
-        }
-
         bool isTap = device.Kind == LinkKind.Ethernet;
         long whole = source.Remaining, info = (_flags & IfTun.IFF_NO_PI) == 0 ? InfoSize : 0;
         if (whole - info < (isTap ? EthernetHeader.Size : 1) || whole - info > MaxPacket)
@@ -157,13 +148,15 @@ internal sealed class TunDescription : FileDescription, ITunProgram
 
         Span<byte> bytes = frame.Append(length);
         Errno error = source.CopyIn(bytes) < length ? Errno.EFAULT : !isTap && info == 0 && bytes[0] >> 4 is not (4 or 6) ? Errno.EINVAL : Errno.None;
+        NetworkInterface? link = device.Interface;
+        error = error == Errno.None && link is not { IsUp: true } ? Errno.EIO : error;
         if (error != Errno.None)
         {
             frame.Release();
             return -(long)error;
         }
 
-        using (link.Stack.Enter())
+        using (link!.Stack.Enter())
         {
             // It may have been removed or moved meanwhile; then it is down there.
             link.Receive(frame);
@@ -195,7 +188,7 @@ internal sealed class TunDescription : FileDescription, ITunProgram
                 Span<byte> request = stackalloc byte[RequestSize];
                 request.Clear();
                 Encoding.Latin1.GetBytes(link.Name, request);
-                BitConverter.TryWriteBytes(request[NameSize..], unchecked((ushort)(_flags | (device.IsPersistent ? IfTun.IFF_PERSIST : 0))));
+                BitConverter.TryWriteBytes(request[NameSize..], unchecked((ushort)(_flags | IfTun.IFF_NOFILTER | (device.IsPersistent ? IfTun.IFF_PERSIST : 0))));
                 return caller.UserMemory.CopyOut(argument, request) == RequestSize ? 0 : -(long)Errno.EFAULT;
             case IfTun.TUNSETPERSIST:
                 device.IsPersistent = argument != 0;
@@ -231,7 +224,7 @@ internal sealed class TunDescription : FileDescription, ITunProgram
         {
             lock (_mu)
             {
-                error = _device is not null || (flags & (IfTun.IFF_VNET_HDR | IfTun.IFF_MULTI_QUEUE)) != 0 ? Errno.EINVAL : Errno.None;
+                error = Device is not null ? Errno.EEXIST : _device is not null || (flags & (IfTun.IFF_VNET_HDR | IfTun.IFF_MULTI_QUEUE)) != 0 ? Errno.EINVAL : Errno.None;
             }
 
             device = null;

@@ -1,0 +1,28 @@
+# A router between two namespaces.
+for n in a r b; do ip netns add $n; ip -n $n link set lo up; done
+ip link add eth0 netns a type veth peer name left netns r
+ip link add eth0 netns b type veth peer name right netns r
+ip -n a addr add 10.3.1.2/24 dev eth0; ip -n r addr add 10.3.1.1/24 dev left
+ip -n b addr add 10.3.2.2/24 dev eth0; ip -n r addr add 10.3.2.1/24 dev right
+for l in "a eth0" "b eth0" "r left" "r right"; do set -- $l; ip -n $1 link set $2 up; done
+ip -n a route add default via 10.3.1.1
+ip netns exec a ping -c 1 -W 1 10.3.2.2 | grep -o "[0-9]* received"
+ip netns exec r sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+ip netns exec a cat /proc/sys/net/ipv4/ip_forward
+ip netns exec a ping -c 1 -W 1 10.3.2.2 | grep -o "[0-9]* received"
+ip -n b route add 10.3.1.0/24 via 10.3.2.1
+ip netns exec a ping -c 2 -W 5 10.3.2.2 | grep -o ".*ttl=[0-9]*"
+ip netns exec b python3 -c '
+import socket, hashlib
+s = socket.create_server(("10.3.2.2", 7000))
+c, _ = s.accept()
+h = hashlib.md5()
+while d := c.recv(65536): h.update(d)
+print(h.hexdigest())' &
+sleep 1
+ip netns exec a python3 -c '
+import socket
+c = socket.create_connection(("10.3.2.2", 7000))
+c.sendall(bytes(range(256)) * 40000)'
+wait
+ip -n b route del 10.3.1.0/24

@@ -1,0 +1,2 @@
+mknod /run/tun c 10 200
+"$1" /run/tun
