@@ -8,7 +8,6 @@ for l in "a eth0" "b eth0" "r left" "r right"; do set -- $l; ip -n $1 link set $
 ip -n a route add default via 10.3.1.1
 ip netns exec a ping -c 1 -W 1 10.3.2.2 | grep -o "[0-9]* received"
 ip netns exec r sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
-ip netns exec a cat /proc/sys/net/ipv4/ip_forward
 ip netns exec a ping -c 1 -W 1 10.3.2.2 | grep -o "[0-9]* received"
 ip -n b route add 10.3.1.0/24 via 10.3.2.1
 ip netns exec a ping -c 2 -W 5 10.3.2.2 | grep -o ".*ttl=[0-9]*"
@@ -19,10 +18,14 @@ c, _ = s.accept()
 h = hashlib.md5()
 while d := c.recv(65536): h.update(d)
 print(h.hexdigest())' &
-sleep 1
 ip netns exec a python3 -c '
-import socket
-c = socket.create_connection(("10.3.2.2", 7000))
+import socket, time
+while True:
+    try:
+        c = socket.create_connection(("10.3.2.2", 7000))
+        break
+    except ConnectionRefusedError:
+        time.sleep(0.1)
 c.sendall(bytes(range(256)) * 40000)'
 wait
 ip -n b route del 10.3.1.0/24

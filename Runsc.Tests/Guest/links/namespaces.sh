@@ -39,7 +39,7 @@ try ip link add p2 type veth peer name p0
 ip -n a link del p1; try ip link show p0
 ip link add type veth; ip link show | grep -v link/
 ip link set veth0 name first; ip link set first mtu 1280 txqueuelen 10; ip link show first | grep -v link/
-(unshare -n sh -c 'ip link show | grep -v link/; sleep 1') & sleep 0.5; try ip link set first netns $!; wait
+(unshare -n sh -c 'ip link show | grep -v link/; sleep 1') & sleep 0.5; ip link set first netns $!; wait
 sleep 0.5; try ip link show veth1
 ip netns exec a sleep 2 & sleep 0.5
 ip link add q0 type veth peer name q1 netns $!; ip link show q0 | grep -v link/; wait

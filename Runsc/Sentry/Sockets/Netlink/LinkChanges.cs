@@ -156,7 +156,9 @@ internal static class LinkChanges
         NetworkStack there = ((NetNamespace?)given)?.Inet.Stack ?? own;
         PipeDevice a = new(NewAddress(target, options)), b = new(NewAddress(there, other));
         PipeDevice.Connect(a, b);
-        error = Add(there, b, other, "veth%d", out NetworkInterface? far);
+        NetworkInterface? far = null;
+        error = Check(a, options);
+        error = error == Errno.None ? Add(there, b, other, "veth%d", out far) : error;
         if (error == Errno.None)
         {
             error = Add(target, a, options, "veth%d", out _);
@@ -175,14 +177,10 @@ internal static class LinkChanges
         added = null;
         using (stack.Enter())
         {
-            if (options.Mac is { IsUnicast: false })
+            Errno error = Check(device, options);
+            if (error != Errno.None)
             {
-                return Errno.EADDRNOTAVAIL;
-            }
-
-            if (options.Mtu is { } mtu && (mtu < 68 || mtu > device.MaxMtu))
-            {
-                return Errno.EINVAL;
+                return error;
             }
 
             if (options.Index > 0 && stack.FindInterface(options.Index) is not null)
@@ -195,10 +193,13 @@ internal static class LinkChanges
                 return Errno.EEXIST;
             }
 
-            Errno error = NetErrors.ToErrno(stack.AddInterface(name, device, out added, options.Index));
+            error = NetErrors.ToErrno(stack.AddInterface(name, device, out added, options.Index));
             return error == Errno.None ? Set(stack, added!, options) : error;
         }
     }
+
+    private static Errno Check(LinkDevice device, LinkOptions options) => options.Mac is { IsUnicast: false } ? Errno.EADDRNOTAVAIL
+        : options.Mtu is { } mtu && (mtu < 68 || mtu > device.MaxMtu) ? Errno.EINVAL : Errno.None;
 
     private static Errno Change(NetworkInterface found, NetworkStack target, LinkOptions options)
     {
