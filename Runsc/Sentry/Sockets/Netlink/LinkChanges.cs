@@ -1,6 +1,5 @@
 using System;
 using Runsc.Linux;
-using Runsc.NetStack;
 using Runsc.NetStack.Core;
 using Runsc.NetStack.Link;
 using Runsc.NetStack.Wire;

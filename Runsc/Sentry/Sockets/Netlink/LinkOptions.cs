@@ -1,4 +1,5 @@
 using System;
+using System.Buffers;
 using System.Text;
 using Runsc.Linux;
 using Runsc.NetStack.Core;
@@ -10,6 +11,8 @@ namespace Runsc.Sentry.Sockets.Netlink;
 internal sealed class LinkOptions
 {
     private const int MaximumName = 15;
+
+    private static readonly SearchValues<char> s_forbidden = SearchValues.Create("/: \t\n\v\f\r");
 
     /// <summary>ifi_index, or 0.</summary>
     public int Index { get; private set; }
@@ -95,7 +98,7 @@ internal sealed class LinkOptions
     }
 
     /// <summary>May a link have this name? Its length was checked.</summary>
-    public static bool IsName(ReadOnlySpan<char> name) => name is not ("." or "..") && name.IndexOfAny("/: \t\n\v\f\r") < 0;
+    public static bool IsName(ReadOnlySpan<char> name) => name is not ("." or "..") && !name.ContainsAny(s_forbidden);
 
     /// <summary>An address of the link's own making.</summary>
     public static MacAddress RandomAddress(NetworkStack stack)
