@@ -48,7 +48,7 @@ public sealed class NetworkLinkTests : IDisposable
     }
 
     private CommandResult Inside(string name, string argument = "") => CommandRunner.Run(
-        TestEnvironment.Binary,
+        TestEnvironment.Binary!,
         ["--root", Path.Combine(_directory, "state"), $"--platform={TestEnvironment.Platform}", "--network=none", "do", "--", "/usr/bin/unshare", .. Command(name, argument)]);
 
     private static string[] Command(string name, string argument) =>

@@ -31,5 +31,12 @@ internal sealed class Mount(SuperBlock super, Dentry root, int id, ulong flags)
 
     public void IncRef() => Interlocked.Increment(ref _references);
 
-    public void DecRef() => Interlocked.Decrement(ref _references);
+    /// <summary>With the last reference a file of its own goes that was seen here (nsfs); others stay in the caches of their file system.</summary>
+    public void DecRef()
+    {
+        if (Interlocked.Decrement(ref _references) == 0 && Root is { Parent: null, Inode.IsDirectory: false })
+        {
+            Root.DecRef();
+        }
+    }
 }

@@ -110,6 +110,7 @@ internal sealed partial class MountNamespace
     public Errno Detach(Mount mount, bool lazy)
     {
         List<Dentry> points = [];
+        List<Mount> detached = [];
         lock (_mu)
         {
             if (mount == Root || mount.Parent is null)
@@ -122,13 +123,10 @@ internal sealed partial class MountNamespace
                 return Errno.EBUSY;
             }
 
-            DetachLocked(mount, points);
+            DetachLocked(mount, points, detached);
         }
 
-        foreach (Dentry point in points)
-        {
-            point.DecRef();
-        }
+        LetGo(points, detached);
 
         return Errno.None;
     }
@@ -145,21 +143,19 @@ internal sealed partial class MountNamespace
         }
 
         List<Dentry> points = [];
+        List<Mount> detached = [];
         lock (_mu)
         {
             foreach (Mount mount in _order.ToArray())
             {
                 if (mount.Parent == Root)
                 {
-                    DetachLocked(mount, points);
+                    DetachLocked(mount, points, detached);
                 }
             }
         }
 
-        foreach (Dentry point in points)
-        {
-            point.DecRef();
-        }
+        LetGo(points, detached);
     }
 
     /// <summary>The second half of a recursive bind: what is mounted below <paramref name="source"/> comes below <paramref name="target"/>'s root too.</summary>
@@ -304,13 +300,27 @@ internal sealed partial class MountNamespace
         return false;
     }
 
-    private void DetachLocked(Mount mount, List<Dentry> points)
+    // Not under the lock: a dentry's end may take that of a directory.
+    private static void LetGo(List<Dentry> points, List<Mount> detached)
+    {
+        foreach (Dentry point in points)
+        {
+            point.DecRef();
+        }
+
+        foreach (Mount mount in detached)
+        {
+            mount.DecRef();
+        }
+    }
+
+    private void DetachLocked(Mount mount, List<Dentry> points, List<Mount> detached)
     {
         foreach (Mount child in _order.ToArray())
         {
             if (child.Parent == mount)
             {
-                DetachLocked(child, points);
+                DetachLocked(child, points, detached);
             }
         }
 
@@ -321,12 +331,7 @@ internal sealed partial class MountNamespace
 
         Interlocked.Decrement(ref mount.MountPoint!.MountCount);
         points.Add(mount.MountPoint);
-        if (!mount.Root.Inode!.IsDirectory)
-        {
-            // Who has the file open holds it; a directory is still looked at by those who are in it.
-            points.Add(mount.Root);
-        }
-
+        detached.Add(mount);
         _order.Remove(mount);
         mount.Parent = null;
         mount.MountPoint = null;
