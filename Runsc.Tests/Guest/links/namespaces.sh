@@ -16,6 +16,7 @@ ip -n a link show | grep -v link/
 ip -n a -4 addr show
 ip -n a route
 ip netns exec a ls /sys/class/net
+ip netns exec b python3 -c 'import socket; print(socket.create_server(("10.1.0.2", 7000)).getsockname())'
 ip netns exec a ping -c 2 10.1.0.2 | grep -o ".*ttl"
 ip netns exec a ping -c 1 127.0.0.1 | grep -o ".*ttl"
 ip netns exec a ping -c 1 -s 9000 10.1.0.2 | grep -o ".*ttl"

@@ -235,9 +235,14 @@ internal sealed partial class TcpProtocol : ITransportProtocol
         return bound.IsV6 && !listener.Port.V6Only ? score : 0;
     }
 
-    /// <summary>An address of this host.</summary>
+    /// <summary>An address of this host; one of IPv4 is, whether the loopback interface that leads to it is up or not.</summary>
     internal bool IsLocal(in IpAddress address, int onInterface)
     {
+        if (address.IsV4 && Stack.Routes4.FindLocal(address) is { Kind: RouteKind.Local })
+        {
+            return true;
+        }
+
         RouteQuery query = new() { Destination = address, Source = address.AnyOfFamily, Interface = address.NeedsScope ? onInterface : 0 };
         return Stack.Ip.FindRoute(query, ScratchRoute) == NetError.None && ScratchRoute.Kind == RouteKind.Local;
     }
