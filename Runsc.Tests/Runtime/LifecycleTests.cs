@@ -95,6 +95,19 @@ public sealed class LifecycleTests
         Assert.True(int.Parse(File.ReadAllText(pidFile)) > 1);
         Assert.True(int.Parse(File.ReadAllText(inside)) > 1);
 
+        string Affinity(string json, string command)
+        {
+            File.WriteAllText(process, "{\"args\": [\"sh\", \"-c\", \"" + command + "\"], \"cwd\": \"/\", \"env\": [\"PATH=/bin\"], \"execCPUAffinity\": " + json + "}");
+            CommandResult run = sandbox.Runsc(["exec", "--process", process, sandbox.Id]);
+            return run.Output + run.Error;
+        }
+
+        const string allowed = "grep Cpus_allowed_list /proc/self/status";
+        Assert.Equal("Cpus_allowed_list:\t0\n", Affinity("""{"initial": "0", "final": "0,63"}""", allowed));
+        Assert.Equal(Affinity("{}", allowed), Affinity("""{"initial": "0", "final": ""}""", allowed));
+        Assert.Contains("execCPUAffinity.final: 63: the sandbox has only the processors 0", Affinity("""{"final": "63"}""", allowed), StringComparison.Ordinal);
+        Assert.Contains("execCPUAffinity.initial: cannot run on the processors 63", Affinity("""{"initial": "63"}""", allowed), StringComparison.Ordinal);
+
         Good(sandbox.Runsc(["pause", sandbox.Id]));
         Assert.Equal("paused", Status(sandbox));
         Assert.Contains("paused container", sandbox.Runsc(["exec", sandbox.Id, "true"]).Error, StringComparison.Ordinal);

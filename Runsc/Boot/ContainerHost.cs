@@ -16,6 +16,7 @@ using Runsc.Sentry.Kernel.Ipc;
 using Runsc.Sentry.Kernel.Seccomp;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Kernel.Time;
 using Runsc.Sentry.Vfs;
 using Task = Runsc.Sentry.Kernel.Tasks.Task;
 
@@ -251,21 +252,37 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
             Home = name,
             IsInit = isInit && idOwner is null,
             OomScoreAdjust = process.OomScoreAdj ?? 0,
-            Configure = task => SetUp(task, process),
+            Configure = task => SetUp(task, process, isInit),
         };
         GiveFiles(request, process.Terminal, isInit, descriptors);
         return request;
     }
 
     /// <summary>What is the task's own. The filters of the specification hold for every process, as for those of `exec`.</summary>
-    private void SetUp(Task task, ProcessSpec process)
+    private void SetUp(Task task, ProcessSpec process, bool isInit)
     {
         task.Uts = uts;
         task.Ipc = ipc;
+        task.IdMaps = Mapped(info.Spec!.Linux);
+        task.TimeOffsets = new TimeOffsets(Offset("monotonic"), Offset("boottime"));
         task.AdoptSeccomp(_filters);
         task.Personality = info.Spec!.Linux?.Personality?.Domain == "LINUX32" ? (uint)Misc.PER_LINUX32 : Misc.PER_LINUX;
         Schedule(task, process);
+        if (!isInit && process.ExecCPUAffinity?.Final is { Length: > 0 } list && CpuList.TryParse(list, out ulong processors))
+        {
+            task.Affinity = processors;
+        }
     }
+
+    private static IdMaps Mapped(LinuxSpec? linux) =>
+        linux?.UidMappings is { Count: > 0 } ? new IdMaps(Lines(linux.UidMappings), Lines(linux.GidMappings ?? [])) : IdMaps.None;
+
+    private static string Lines(List<IdMappingSpec> mappings) =>
+        string.Concat(mappings.ConvertAll(one => string.Create(CultureInfo.InvariantCulture, $"{one.ContainerID,10} {one.HostID,10} {one.Size,10}\n")));
+
+    // Nanoseconds.
+    private long Offset(string clock) =>
+        info.Spec!.Linux?.TimeOffsets?.GetValueOrDefault(clock) is TimeOffsetSpec offset ? (offset.Secs * ClockMath.Second) + offset.Nanosecs : 0;
 
     private static void Schedule(Task task, ProcessSpec process)
     {
@@ -339,9 +356,15 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
     /// <summary>Starts another process: its group, or null and the message. The descriptors are taken over.</summary>
     public ThreadGroup? Execute(ProcessSpec process, List<int> descriptors, out string message)
     {
-        if (State != "running")
+        string? problem = State != "running" ? "container not running"
+            : process.ExecCPUAffinity?.Final is { Length: > 0 } list && CpuList.TryParse(list, out ulong processors) && (processors & kernel.AllProcessors) == 0
+            ? $"execCPUAffinity.final: {list}: the sandbox has only the processors {CpuList.Format(kernel.AllProcessors)}"
+            : null;
+        if (problem is not null)
         {
-            message = "container not running";
+            // Whoever reads the other ends waits for it.
+            descriptors.ForEach(fd => HostFile.Close(fd));
+            message = problem;
             return null;
         }
 

@@ -32,7 +32,9 @@ internal static class KernelFactory
         SyscallTable table = SyscallTable.Create(trace);
         Vdso vdso = new(memory);
         CalibratedClock<HostCounter> clock = new(vdso.Time, new HostClock(), default);
-        ElfLoader loader = new(vdso);
+
+        // Nobody writes its time page: with offsets of a time namespace, clocks are read by system calls.
+        ElfLoader loader = new(vdso, withoutClock: new Vdso(memory));
         SpecialFiles special = new();
         SentryKernel kernel = new(platform, memory, clock)
         {

@@ -62,6 +62,7 @@ internal static class ExecCommand
         ContainerManager manager = Commands.Manager(result);
         ContainerState state = manager.States.Load(result.GetRequiredValue(s_id));
         ProcessSpec request = Describe(result, state);
+        MoveTo(request.ExecCPUAffinity?.Initial);
         string? socket = result.GetValue(s_console);
         if (started is not null && request.Terminal && socket is null)
         {
@@ -97,6 +98,15 @@ internal static class ExecCommand
         using SignalForwarder? forwarder = started is null ? new SignalForwarder(signal => manager.Kill(state.Id, signal, process, all: false)) : null;
         using TerminalRelay? relay = console is not null && socket is null ? new TerminalRelay(console.Master, _ => { }) : null;
         return manager.WaitForProcess(state.Id, process);
+    }
+
+    /// <summary>Keeps this thread, which asks for the process and waits for it, to a list of the host's processors; null or empty: to none.</summary>
+    private static unsafe void MoveTo(string? list)
+    {
+        if (!string.IsNullOrEmpty(list) && CpuList.TryParse(list, out ulong processors) && HostFile.Syscall(SysNo.sched_setaffinity, 0, sizeof(ulong), (nint)(&processors)) < 0)
+        {
+            throw new RunscException($"execCPUAffinity.initial: cannot run on the processors {list}");
+        }
     }
 
     /// <summary>The agent of a detached exec: says when the process runs, then stays with it.</summary>

@@ -35,7 +35,7 @@ internal static class FeaturesCommand
             List(writer, "hooks", ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]);
             List(writer, "mountOptions", MountOptions.Names);
             writer.WriteStartObject("linux");
-            List(writer, "namespaces", ["cgroup", "ipc", "mount", "network", "pid", "user", "uts"]);
+            List(writer, "namespaces", ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"]);
             List(writer, "capabilities", CapabilityNames.All);
             Flags(writer, "cgroup", ("v1", true), ("v2", true), ("systemd", true), ("systemdUser", false), ("rdma", true));
 

@@ -1,5 +1,4 @@
 using System.Collections.Generic;
-using System.Text.Json;
 
 namespace Runsc.Oci;
 
@@ -36,8 +35,18 @@ internal sealed class ProcessSpec
 
     public IoPrioritySpec? IoPriority { get; set; }
 
-    /// <summary>Seen only to be refused.</summary>
-    public JsonElement? ExecCPUAffinity { get; set; }
+    /// <summary>Of further processes, not of the first.</summary>
+    public CpuAffinitySpec? ExecCPUAffinity { get; set; }
+}
+
+/// <summary>Lists of processors as <see cref="Common.CpuList"/> reads them.</summary>
+internal sealed class CpuAffinitySpec
+{
+    /// <summary>Of the host, for the command that has the process started.</summary>
+    public string? Initial { get; set; }
+
+    /// <summary>Of the sandbox, for the process.</summary>
+    public string? Final { get; set; }
 }
 
 internal sealed class ConsoleSize

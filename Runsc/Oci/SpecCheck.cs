@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using Runsc.Common;
+using Runsc.Host.Syscalls;
 using Runsc.Linux;
 
 namespace Runsc.Oci;
@@ -12,6 +13,9 @@ namespace Runsc.Oci;
 /// </summary>
 internal static class SpecCheck
 {
+    // As Linux: a clock with an offset is less than half of what nanoseconds in 64 bits hold.
+    private const long MaxOffsetSeconds = (long.MaxValue / 1_000_000_000 / 2) - 1_000_000_000;
+
     private static readonly string[] s_namespaces = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
     private static readonly string[] s_policies = ["SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE", "SCHED_DEADLINE"];
     private static readonly string[] s_ioClasses = ["IOPRIO_CLASS_NONE", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
@@ -69,7 +73,11 @@ internal static class SpecCheck
             _ = CapabilityNames.ToMask(set, $"{path}: {prefix}capabilities");
         }
 
-        Refuse(process.ExecCPUAffinity is not null, path, $"{prefix}execCPUAffinity is not supported");
+        foreach ((string name, string? list) in new[] { ("initial", process.ExecCPUAffinity?.Initial), ("final", process.ExecCPUAffinity?.Final) })
+        {
+            Refuse(!CpuList.TryParse(list ?? "", out _), path, $"{prefix}execCPUAffinity.{name}: \"{list}\" is no list of processors 0 to 63");
+        }
+
         Refuse(process.OomScoreAdj is < -1000 or > 1000, path, $"{prefix}oomScoreAdj {process.OomScoreAdj} is not between -1000 and 1000");
         if (process.Scheduler is SchedulerSpec scheduler)
         {
@@ -154,7 +162,13 @@ internal static class SpecCheck
         foreach ((string clock, TimeOffsetSpec offset) in linux.TimeOffsets ?? [])
         {
             Refuse(clock is not ("monotonic" or "boottime"), path, $"linux.timeOffsets: unknown clock {clock}");
-            Refuse(offset.Secs != 0 || offset.Nanosecs != 0, path, $"linux.timeOffsets: {clock}: offsets are not supported");
+            Refuse(offset.Nanosecs >= 1_000_000_000, path, $"linux.timeOffsets: {clock}: nanosecs {offset.Nanosecs} is a second and more");
+            Refuse(
+                offset.Secs is > MaxOffsetSeconds or < -MaxOffsetSeconds || (offset.Secs * 1_000_000_000) + HostTime.Now(TimeConstants.CLOCK_MONOTONIC) < 0, path,
+                $"linux.timeOffsets: {clock}: with {offset.Secs} seconds the clock is out of range");
+            Refuse(
+                (offset.Secs != 0 || offset.Nanosecs != 0) && linux.Namespaces?.Exists(space => space.Type == "time" && string.IsNullOrEmpty(space.Path)) != true, path,
+                "linux.timeOffsets needs a new time namespace");
         }
 
         if (linux.Seccomp is SeccompSpec seccomp)

@@ -105,6 +105,9 @@ internal sealed partial class SentryKernel
     /// <summary>Ends the sandbox after an internal error.</summary>
     public required Action<Exception> Panic { get; init; }
 
+    /// <summary>A bit for each processor.</summary>
+    public ulong AllProcessors => Processors >= 64 ? ulong.MaxValue : (1UL << Processors) - 1;
+
     /// <summary>The network of the container's first process; set once at start.</summary>
     public NetworkNamespace RootNetwork { get; set; } = null!;
 

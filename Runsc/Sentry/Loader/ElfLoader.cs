@@ -14,7 +14,7 @@ using Runsc.Sentry.Vfs;
 namespace Runsc.Sentry.Loader;
 
 /// <summary>execve(2)'s work on memory: scripts, ELF programs with and without a dynamic linker, the initial stack.</summary>
-internal sealed class ElfLoader(Vdso? vdso)
+internal sealed class ElfLoader(Vdso? vdso, Vdso? withoutClock = null)
 {
     private const ulong PageSize = 4096;
     private const int MaxScripts = 4;
@@ -270,9 +270,9 @@ internal sealed class ElfLoader(Vdso? vdso)
         memory.SetLayout(mmapTop, brk);
         memory.CodeStart = image.Lowest + bias;
         memory.CodeEnd = image.Highest + bias;
-        if (vdso is not null)
+        if ((task.TimeOffsets.IsNone ? vdso : withoutClock) is Vdso shown)
         {
-            error = vdso.Map(memory, out ulong vdsoBase);
+            error = shown.Map(memory, out ulong vdsoBase);
             if (error != Errno.None)
             {
                 return error;

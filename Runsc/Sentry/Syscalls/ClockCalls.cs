@@ -43,10 +43,10 @@ internal static unsafe class ClockCalls
             case TimeConstants.CLOCK_MONOTONIC_RAW:
             case TimeConstants.CLOCK_BOOTTIME:
             case TimeConstants.CLOCK_BOOTTIME_ALARM:
-                now = source.Monotonic;
+                now = source.Monotonic + task.TimeOffsets.Of(clock);
                 return Errno.None;
             case TimeConstants.CLOCK_MONOTONIC_COARSE:
-                now = source.Monotonic / CoarseTick * CoarseTick;
+                now = (source.Monotonic / CoarseTick * CoarseTick) + task.TimeOffsets.Monotonic;
                 return Errno.None;
             case TimeConstants.CLOCK_PROCESS_CPUTIME_ID:
                 now = Sum(task.ThreadGroup.CpuTime, 2);
@@ -215,8 +215,7 @@ internal static unsafe class ClockCalls
             return Sleep(task, Deadline.After(value), a.A3);
         }
 
-        bool realtime = a.Int0 is TimeConstants.CLOCK_REALTIME or TimeConstants.CLOCK_TAI or TimeConstants.CLOCK_REALTIME_ALARM;
-        Deadline deadline = new(ClockMath.ToMonotonic(task.Kernel.Clock, realtime, value));
+        Deadline deadline = new(TimeArguments.ToMonotonic(task, a.Int0, value));
         while (true)
         {
             error = task.Block(deadline);

@@ -92,7 +92,7 @@ internal static unsafe class EventCalls
         if (value != 0)
         {
             deadline = (a.Int1 & TimeConstants.TFD_TIMER_ABSTIME) != 0
-                ? ClockMath.ToMonotonic(task.Kernel.Clock, timer.IsRealtime, value)
+                ? TimeArguments.ToMonotonic(task, timer.Clock, value)
                 : Deadline.After(value).Nanoseconds;
         }
 

@@ -38,7 +38,7 @@ internal static unsafe class FutexCalls
 
             case Linux.Futex.FUTEX_WAIT_BITSET:
             {
-                Errno error = TimeArguments.ReadAbsolute(task, a.A3, realtime, out Deadline deadline);
+                Errno error = TimeArguments.ReadAbsolute(task, a.A3, realtime ? TimeConstants.CLOCK_REALTIME : TimeConstants.CLOCK_MONOTONIC, out Deadline deadline);
                 return error != Errno.None ? -(long)error : WaitFor(task, a.A0, isPrivate, a.UInt2, a.UInt5, deadline);
             }
 
@@ -91,7 +91,7 @@ internal static unsafe class FutexCalls
             return -(long)Errno.EINVAL;
         }
 
-        Errno error = TimeArguments.ReadAbsolute(task, a.A3, a.Int4 == TimeConstants.CLOCK_REALTIME, out Deadline deadline);
+        Errno error = TimeArguments.ReadAbsolute(task, a.A3, a.Int4, out Deadline deadline);
         if (error != Errno.None)
         {
             return -(long)error;

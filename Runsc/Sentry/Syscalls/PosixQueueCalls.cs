@@ -171,7 +171,7 @@ internal static unsafe class PosixQueueCalls
             return -(long)Errno.EINVAL;
         }
 
-        Errno error = TimeArguments.ReadAbsolute(task, a.A4, realtime: true, out Deadline deadline);
+        Errno error = TimeArguments.ReadAbsolute(task, a.A4, TimeConstants.CLOCK_REALTIME, out Deadline deadline);
         if (error != Errno.None)
         {
             return -(long)error;
@@ -209,7 +209,7 @@ internal static unsafe class PosixQueueCalls
 
     private static long Receive(Task task, in SyscallArguments a)
     {
-        Errno error = TimeArguments.ReadAbsolute(task, a.A4, realtime: true, out Deadline deadline);
+        Errno error = TimeArguments.ReadAbsolute(task, a.A4, TimeConstants.CLOCK_REALTIME, out Deadline deadline);
         if (error != Errno.None)
         {
             return -(long)error;

@@ -56,8 +56,6 @@ internal static unsafe class SchedulingCalls
         return 0;
     }
 
-    private static ulong AllProcessors(Task task) => task.Kernel.Processors >= 64 ? ulong.MaxValue : (1UL << task.Kernel.Processors) - 1;
-
     private static long GetAffinity(Task task, in SyscallArguments a)
     {
         if (a.UInt1 < 8 || (a.UInt1 & 7) != 0)
@@ -71,7 +69,7 @@ internal static unsafe class SchedulingCalls
             return -(long)Errno.ESRCH;
         }
 
-        return task.Memory.CopyOut(a.A2, target.Affinity & AllProcessors(task)) == Errno.None ? 8 : -(long)Errno.EFAULT;
+        return task.Memory.CopyOut(a.A2, target.Affinity & task.Kernel.AllProcessors) == Errno.None ? 8 : -(long)Errno.EFAULT;
     }
 
     private static long SetAffinity(Task task, in SyscallArguments a)
@@ -94,7 +92,7 @@ internal static unsafe class SchedulingCalls
             return -(long)Errno.EPERM;
         }
 
-        mask &= AllProcessors(task);
+        mask &= task.Kernel.AllProcessors;
         if (mask == 0)
         {
             return -(long)Errno.EINVAL;

@@ -4,6 +4,7 @@ using System.Text;
 using Runsc.Linux;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Kernel.Time;
 
 namespace Runsc.Sentry.Syscalls;
 
@@ -114,7 +115,7 @@ internal static unsafe class SystemCalls
 
         SysInfoBuffer info = new()
         {
-            Uptime = kernel.UptimeNanoseconds / 1_000_000_000,
+            Uptime = (kernel.Clock.Monotonic - task.BootPoint) / ClockMath.Second,
             TotalRam = kernel.TotalMemory,
             FreeRam = kernel.FreeMemory,
             Processes = (ushort)Math.Min(processes, ushort.MaxValue),

@@ -56,8 +56,15 @@ internal static class TimeArguments
         return Errno.None;
     }
 
-    /// <summary>A point of a clock as a deadline. EFAULT, EINVAL.</summary>
-    public static Errno ReadAbsolute(Task task, ulong address, bool realtime, out Deadline deadline)
+    /// <summary>A point of one of the caller's clocks as one of the kernel's CLOCK_MONOTONIC, in nanoseconds.</summary>
+    public static long ToMonotonic(Task task, int clock, long point)
+    {
+        bool realtime = clock is TimeConstants.CLOCK_REALTIME or TimeConstants.CLOCK_TAI or TimeConstants.CLOCK_REALTIME_ALARM;
+        return ClockMath.ToMonotonic(task.Kernel.Clock, realtime, realtime ? point : task.TimeOffsets.ToKernel(clock, point));
+    }
+
+    /// <summary>A point of a clock as a deadline; address 0: for ever. EFAULT, EINVAL.</summary>
+    public static Errno ReadAbsolute(Task task, ulong address, int clock, out Deadline deadline)
     {
         deadline = Deadline.Infinite;
         if (address == 0)
@@ -76,7 +83,7 @@ internal static class TimeArguments
             return Errno.EINVAL;
         }
 
-        deadline = new Deadline(ClockMath.ToMonotonic(task.Kernel.Clock, realtime, time.ToNanoseconds()));
+        deadline = new Deadline(ToMonotonic(task, clock, time.ToNanoseconds()));
         return Errno.None;
     }
 }

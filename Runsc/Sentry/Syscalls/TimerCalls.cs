@@ -186,11 +186,10 @@ internal static unsafe class TimerCalls
             long value = wanted.Value.ToNanoseconds(), expiry = -1;
             if (value != 0)
             {
-                bool realtime = timer.Clock is TimeConstants.CLOCK_REALTIME or TimeConstants.CLOCK_TAI;
                 bool isProcessor = timer.Clock is TimeConstants.CLOCK_PROCESS_CPUTIME_ID or TimeConstants.CLOCK_THREAD_CPUTIME_ID;
                 expiry = (a.Int1 & TimeConstants.TIMER_ABSTIME) == 0 ? timer.AfterLocked(value)
                     : isProcessor ? value
-                    : ClockMath.ToMonotonic(task.Kernel.Clock, realtime, value);
+                    : TimeArguments.ToMonotonic(task, timer.Clock, value);
             }
 
             timer.ArmLocked(expiry, wanted.Interval.ToNanoseconds());

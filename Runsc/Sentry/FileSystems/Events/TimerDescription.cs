@@ -14,7 +14,6 @@ internal sealed class TimerDescription : FileDescription
 {
     private readonly Lock _mu = new();
     private readonly WaitQueue _events = new();
-    private readonly int _clock;
     private readonly KernelTimer _timer;
 
     // Guarded by _mu.
@@ -25,20 +24,21 @@ internal sealed class TimerDescription : FileDescription
     public TimerDescription(SentryKernel kernel, int clock, int flags)
         : base(kernel.AnonymousFiles.NewPath("anon_inode:[timerfd]", 0x180), Fcntl.O_RDWR | flags)
     {
-        _clock = clock;
+        Clock = clock;
         _timer = new KernelTimer(kernel.Timers, Expired);
     }
 
     public override bool SupportsPoll => true;
 
-    public bool IsRealtime => _clock is TimeConstants.CLOCK_REALTIME or TimeConstants.CLOCK_REALTIME_ALARM;
+    /// <summary>CLOCK_* that points of time are of.</summary>
+    public int Clock { get; }
 
     public override string ShownInfo
     {
         get
         {
             (long left, long period) = Get();
-            return $"clockid: {_clock}\nticks: {_expirations}\nsettime flags: 00\n"
+            return $"clockid: {Clock}\nticks: {_expirations}\nsettime flags: 00\n"
                 + $"it_value: ({left / ClockMath.Second}, {left % ClockMath.Second})\nit_interval: ({period / ClockMath.Second}, {period % ClockMath.Second})\n";
         }
     }

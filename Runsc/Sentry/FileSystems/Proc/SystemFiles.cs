@@ -5,6 +5,7 @@ using System.Text;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Kernel.Time;
+using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.FileSystems.Proc;
 
@@ -15,13 +16,16 @@ internal sealed class SystemFiles(SentryKernel kernel)
 
     public string Version() => $"Linux version {SentryKernel.Release} (runsc) {SentryKernel.Version}\n";
 
-    public string Uptime()
+    public string Uptime(ICaller caller)
     {
-        double uptime = kernel.UptimeNanoseconds / 1e9;
+        double uptime = UptimeOf(caller) / 1e9;
         (long busy, _) = ProcessorTime();
         double idle = Math.Max((uptime * kernel.Processors) - (busy / 1e9), 0);
         return string.Create(CultureInfo.InvariantCulture, $"{uptime:F2} {idle:F2}\n");
     }
+
+    // Of the reader's time namespace.
+    private long UptimeOf(ICaller caller) => kernel.Clock.Monotonic - ((caller as Task)?.BootPoint ?? kernel.BootTime);
 
     public string LoadAverage()
     {
@@ -70,10 +74,10 @@ internal sealed class SystemFiles(SentryKernel kernel)
         return text.ToString();
     }
 
-    public string Stat()
+    public string Stat(ICaller caller)
     {
         (long user, long system) = ProcessorTime();
-        long uptime = kernel.UptimeNanoseconds, idle = Math.Max((uptime * kernel.Processors) - user - system, 0);
+        long uptime = UptimeOf(caller), idle = Math.Max((uptime * kernel.Processors) - user - system, 0);
         StringBuilder text = new();
         Line("cpu ", 1);
         for (int cpu = 0; cpu < kernel.Processors; cpu++)

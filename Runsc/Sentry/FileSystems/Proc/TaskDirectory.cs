@@ -27,7 +27,7 @@ internal sealed class TaskDirectory : PseudoDirectory
         ("exe", Stat.S_IFLNK, false, (super, task, number) => new TaskLink(super, task, number, TaskLinkKind.Executable)),
         ("fd", Stat.S_IFDIR, false, (super, task, number) => new FdDirectory(super, task, number)),
         ("fdinfo", Stat.S_IFDIR, false, (super, task, number) => new FdInfoDirectory(super, task, number)),
-        ("gid_map", Stat.S_IFREG, false, Text(0x1a4, (_, _, text) => Say(text, "         0          0 4294967295\n"))),
+        ("gid_map", Stat.S_IFREG, false, Text(0x1a4, (task, _, text) => Say(text, task.IdMaps.Groups))),
         ("io", Stat.S_IFREG, false, Text(0x100, (_, _, text) => Say(text, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n"))),
         ("limits", Stat.S_IFREG, false, Text(0x124, TaskFiles.Limits)),
         ("loginuid", Stat.S_IFREG, false, Text(0x1a4, (_, _, text) => Say(text, "4294967295"))),
@@ -53,8 +53,9 @@ internal sealed class TaskDirectory : PseudoDirectory
         ("status", Stat.S_IFREG, false, Text(0x124, TaskFiles.Status)),
         ("syscall", Stat.S_IFREG, false, Text(0x100, (task, _, text) => Say(text, task.CurrentSystemCall < 0 ? "running\n" : $"{task.CurrentSystemCall}\n"))),
         ("task", Stat.S_IFDIR, true, (super, task, number) => new ThreadsDirectory(super, task, number)),
+        ("timens_offsets", Stat.S_IFREG, true, Text(0x124, TaskFiles.TimeOffsets)),
         ("timerslack_ns", Stat.S_IFREG, true, Text(0x1b6, (task, _, text) => Say(text, $"{task.TimerSlack}\n"))),
-        ("uid_map", Stat.S_IFREG, false, Text(0x1a4, (_, _, text) => Say(text, "         0          0 4294967295\n"))),
+        ("uid_map", Stat.S_IFREG, false, Text(0x1a4, (task, _, text) => Say(text, task.IdMaps.Users))),
         ("wchan", Stat.S_IFREG, false, Text(0x124, (_, _, text) => Say(text, "0"))),
     ];
 

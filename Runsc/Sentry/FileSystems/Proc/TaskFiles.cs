@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.Text;
+using Runsc.Common;
 using Runsc.Linux;
 using Runsc.Platform;
 using Runsc.Sentry.Auth;
@@ -62,7 +63,7 @@ internal static class TaskFiles
         }
 
         (ulong own, ulong shared) = task.PendingSignals;
-        long start = (task.StartTime - task.Kernel.BootTime) / ClockMath.NanosecondsPerTick;
+        long start = (task.StartTime - task.BootPoint) / ClockMath.NanosecondsPerTick;
         const long tick = ClockMath.NanosecondsPerTick;
         int priority = task.SchedulingPolicy is Sched.SCHED_FIFO or Sched.SCHED_RR ? -1 - task.SchedulingPriority : 20 + task.Nice;
         text.Append(
@@ -84,6 +85,17 @@ internal static class TaskFiles
             ignored |= handler == SignalAction.SIG_IGN ? SignalQueue.Bit(signal) : 0;
             caught |= handler > SignalAction.SIG_IGN ? SignalQueue.Bit(signal) : 0;
         }
+    }
+
+    public static Errno TimeOffsets(Task task, ICaller caller, StringBuilder text)
+    {
+        foreach ((string clock, long offset) in new[] { ("monotonic", task.TimeOffsets.Monotonic), ("boottime", task.TimeOffsets.BootTime) })
+        {
+            long seconds = Math.DivRem(offset, ClockMath.Second, out long rest);
+            text.Append(CultureInfo.InvariantCulture, $"{clock,-10} {(rest < 0 ? seconds - 1 : seconds),10} {(rest < 0 ? rest + ClockMath.Second : rest),9}\n");
+        }
+
+        return Errno.None;
     }
 
     public static Errno StatM(Task task, ICaller caller, StringBuilder text)
@@ -133,12 +145,12 @@ internal static class TaskFiles
             memory.DecUsers();
         }
 
-        ulong processors = task.Kernel.Processors >= 64 ? ulong.MaxValue : (1UL << task.Kernel.Processors) - 1;
+        ulong processors = task.Affinity & task.Kernel.AllProcessors;
         text.Append(
             CultureInfo.InvariantCulture,
             $"CoreDumping:\t0\nTHP_enabled:\t{(group.HugePagesDisabled ? 0 : 1)}\nThreads:\t{Math.Max(threads, 1)}\nSigQ:\t0/{group.Limit(Resource.RLIMIT_SIGPENDING)}\nSigPnd:\t{own:x16}\nShdPnd:\t{shared:x16}\nSigBlk:\t{task.SignalMask:x16}\nSigIgn:\t{ignored:x16}\nSigCgt:\t{caught:x16}\n"
             + $"CapInh:\t{c.Inheritable:x16}\nCapPrm:\t{c.Permitted:x16}\nCapEff:\t{c.Effective:x16}\nCapBnd:\t{c.Bounding:x16}\nCapAmb:\t{c.Ambient:x16}\nNoNewPrivs:\t{(c.NoNewPrivileges ? 1 : 0)}\nSeccomp:\t{task.SeccompMode}\nSeccomp_filters:\t{task.Seccomp?.Count ?? 0}\n"
-            + $"Cpus_allowed:\t{task.Affinity & processors:x}\nCpus_allowed_list:\t{(task.Kernel.Processors > 1 ? $"0-{task.Kernel.Processors - 1}" : "0")}\nMems_allowed:\t1\nMems_allowed_list:\t0\n"
+            + $"Cpus_allowed:\t{processors:x}\nCpus_allowed_list:\t{CpuList.Format(processors)}\nMems_allowed:\t1\nMems_allowed_list:\t0\n"
             + $"voluntary_ctxt_switches:\t{task.VoluntarySwitches}\nnonvoluntary_ctxt_switches:\t{task.InvoluntarySwitches}\n");
         return Errno.None;
     }

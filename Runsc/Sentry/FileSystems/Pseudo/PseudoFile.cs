@@ -150,11 +150,16 @@ internal abstract class PseudoFile(PseudoSuperBlock super, uint permissions) : P
 }
 
 /// <summary>A file with a text given by a function that needs no caller.</summary>
-internal sealed class PseudoTextFile(PseudoSuperBlock super, Func<string> text, uint permissions = 0x124) : PseudoFile(super, permissions)
+internal sealed class PseudoTextFile(PseudoSuperBlock super, Func<ICaller, string> text, uint permissions = 0x124) : PseudoFile(super, permissions)
 {
+    public PseudoTextFile(PseudoSuperBlock super, Func<string> text, uint permissions = 0x124)
+        : this(super, _ => text(), permissions)
+    {
+    }
+
     public override Errno Generate(ICaller caller, StringBuilder builder)
     {
-        builder.Append(text());
+        builder.Append(text(caller));
         return Errno.None;
     }
 }

@@ -204,6 +204,8 @@ internal sealed partial class Task
             Name = Name,
             Uts = arguments.Has(Sched.CLONE_NEWUTS) ? Uts.Clone() : Uts,
             Network = arguments.Has(Sched.CLONE_NEWNET) ? Network.CreateEmpty() : Network?.IncUsers()!,
+            IdMaps = IdMaps,
+            TimeOffsets = TimeOffsets,
             TimerSlack = TimerSlack,
             Personality = Personality,
             IoPriority = IoPriority,

@@ -3,6 +3,7 @@ using Runsc.Platform;
 using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Futex;
 using Runsc.Sentry.Kernel.Signals;
+using Runsc.Sentry.Kernel.Time;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Memory;
 using Runsc.Sentry.Vfs;
@@ -76,6 +77,14 @@ internal sealed partial class Task : ICaller, INamespaceUser
     public MountNamespace MountNamespace { get; private set; }
 
     public UtsNamespace Uts { get; set; }
+
+    /// <summary>This and the next: set before the task runs, by who makes it.</summary>
+    public IdMaps IdMaps { get; set; } = IdMaps.None;
+
+    public TimeOffsets TimeOffsets { get; set; }
+
+    /// <summary>The kernel's CLOCK_MONOTONIC when the system, as the task sees it, began: CLOCK_BOOTTIME counts from there where it has an offset.</summary>
+    public long BootPoint => TimeOffsets.BootTime == 0 ? Kernel.BootTime : -TimeOffsets.BootTime;
 
     /// <summary>Written by the task itself (unshare, setns), which gives it a user and drops one of the former. A task that has ended uses none.</summary>
     public NetworkNamespace Network
