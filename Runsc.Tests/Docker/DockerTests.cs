@@ -101,6 +101,7 @@ public sealed class DockerTests(DockerEngine engine) : IClassFixture<DockerEngin
         Assert.Equal("true", engine.Do("inspect", "-f", "{{.State.Paused}}", renamed));
         engine.Do("unpause", renamed);
         engine.Do("update", "--memory", "300m", "--memory-swap", "300m", renamed);
+        Assert.StartsWith("MemTotal:         307200 kB\n", engine.Do("exec", renamed, "cat", "/proc/meminfo"), StringComparison.Ordinal);
         engine.Do("stop", "-t", "20", renamed);
         Assert.Equal("3", engine.Do("wait", renamed));
         Assert.EndsWith("bye", engine.Do("logs", renamed), StringComparison.Ordinal);

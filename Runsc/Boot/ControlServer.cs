@@ -160,6 +160,9 @@ internal sealed class ControlServer(int listener, SandboxHost sandbox)
             case "limit":
                 container.SetTaskLimit(request.Size);
                 return new ControlAnswer();
+            case "memory" when request.Size > 0:
+                sandbox.Kernel.TotalMemory = (ulong)request.Size;
+                return new ControlAnswer();
             case "read" when descriptors.Count > 0:
                 return new ControlAnswer { Error = ContainerReader.ReadTo(sandbox.Kernel, container.Mounts, request.Text, request.Offset, request.Size, descriptors[0]) };
             case "tar" when descriptors.Count > 0:

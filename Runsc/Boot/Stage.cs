@@ -197,8 +197,16 @@ internal static class Stage
     }
 
     /// <summary>From here on nothing that is mounted in this process's namespace reaches the host's, nor the other way but where a tree follows.</summary>
-    private static void LeavePropagation(bool follows) =>
-        Check(HostProcess.Mount(null, "/", null, Linux.Mount.MS_REC | (follows ? (ulong)Linux.Mount.MS_SLAVE : Linux.Mount.MS_PRIVATE), null), "make mounts private");
+    private static void LeavePropagation(bool follows)
+    {
+        int result = HostProcess.Mount(null, "/", null, Linux.Mount.MS_REC | (follows ? (ulong)Linux.Mount.MS_SLAVE : Linux.Mount.MS_PRIVATE), null);
+        if (result == -(int)Errno.EINVAL)
+        {
+            throw new RunscException("cannot make mounts private: the root directory is not a mount point, as in a plain chroot (mount --bind DIR DIR before chroot DIR)");
+        }
+
+        Check(result, "make mounts private");
+    }
 
     /// <summary>
     /// A root with nothing in it, in this process's own mount namespace. Trees that follow the host's mounts must stay mounted for that, and this is the place.

@@ -39,6 +39,11 @@ internal sealed partial class ContainerManager
         {
             Call(state, new ControlRequest { Command = "limit", Size = tasks });
         }
+
+        if (change.Memory?.Limit is not null && state.IsFirst && group is not null)
+        {
+            Call(state, new ControlRequest { Command = "memory", Size = (long)Launcher.MemoryOf(group) });
+        }
     }
 
     /// <summary>Figures of the container. Of a pod's processor time, the group's total is split by what the application kernel has counted.</summary>

@@ -184,7 +184,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             HolderFd = holder,
             Trees = bootTrees,
             MemoryLimit = HostMemoryLimit(),
-            TotalMemory = Math.Min(HostMemoryLimit(), (ulong)Math.Max(group?.ReadMemoryLimit() ?? long.MaxValue, 1)),
+            TotalMemory = MemoryOf(group),
             Processors = ProcessorCount(spec.Linux?.Resources?.Cpu?.Cpus),
             TaskLimit = Math.Max(spec.Linux?.Resources?.Pids?.Limit ?? 0, 0),
             ExecLabel = label,
@@ -510,6 +510,9 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         gofer.Add(new TreeInfo { Socket = one, Path = path, Mount = mount, ReadOnly = readOnly });
         boot.Add(new TreeInfo { Socket = other, Path = path, Mount = mount, ReadOnly = readOnly });
     }
+
+    /// <summary>Bytes that programs in a control group are told there are.</summary>
+    internal static ulong MemoryOf(ControlGroup? group) => Math.Min(HostMemoryLimit(), (ulong)Math.Max(group?.ReadMemoryLimit() ?? long.MaxValue, 1));
 
     private static ulong HostMemoryLimit()
     {

@@ -40,7 +40,7 @@ internal sealed class ControlRequest
 
     public long Offset { get; set; }
 
-    /// <summary>read: bytes, 0 for all; limit: tasks, 0 for no limit; forward: a TCP port inside, to which the stream that comes with the message is joined.</summary>
+    /// <summary>read: bytes, 0 for all; limit: tasks, 0 for no limit; memory: bytes that programs are told there are; forward: a TCP port inside, to which the stream that comes with the message is joined.</summary>
     public long Size { get; set; }
 }
 

@@ -34,11 +34,24 @@ internal sealed partial class SentryKernel
     /// <summary>uname -v.</summary>
     public const string Version = "#1 SMP runsc";
 
-    /// <summary>Memory that the container may use, in bytes: its limit, or what the host has.</summary>
-    public ulong TotalMemory { get; init; } = (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+    private ulong _totalMemory = (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
+    /// <summary>Memory that the container may use, in bytes: its limit, or what the host has. The host keeps it; here it is what programs are told. Any thread.</summary>
+    public ulong TotalMemory
+    {
+        get => Volatile.Read(ref _totalMemory);
+        set => Volatile.Write(ref _totalMemory, value);
+    }
 
     /// <summary>What of it is not in use.</summary>
-    public ulong FreeMemory => TotalMemory - Math.Min(Memory.Used, TotalMemory);
+    public ulong FreeMemory
+    {
+        get
+        {
+            ulong total = TotalMemory;
+            return total - Math.Min(Memory.Used, total);
+        }
+    }
 
     /// <summary>Guards the task tree (groups, children, process groups, sessions), signal queues, masks and dispositions, and exit states. Outermost.</summary>
     public readonly Lock TaskLock = new();
