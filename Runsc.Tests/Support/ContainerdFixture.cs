@@ -13,21 +13,34 @@ namespace Runsc.Tests.Support;
 /// A containerd of the tests' own (root, state and sockets in a temporary directory), with the published binary as its shim under the shim's name,
 /// and an image of busybox that is made here.
 /// </summary>
-public sealed class ContainerdFixture : IDisposable
+public class ContainerdFixture : IDisposable
 {
     internal const string Image = "test.local/busybox:1";
 
-    private static readonly string[] s_applets = ["sh", "echo", "cat", "sleep", "true", "id", "stty", "head", "uname", "kill", "seq"];
+    private static readonly string[] s_applets = ["sh", "echo", "cat", "sleep", "true", "id", "stty", "head", "uname", "kill", "seq", "httpd", "wget", "hostname", "grep", "touch", "env", "dd"];
 
     private readonly System.Threading.Lock _logMu = new();
+    private readonly string? _space;
     private readonly string _top = Directory.CreateTempSubdirectory("runsc-containerd-").FullName;
     private Process? _daemon;
 
     public ContainerdFixture()
+        : this(null)
     {
+    }
+
+    /// <param name="space">The CRI is on, and its pods get a bridge in the network namespace of this name, which is made. Null: no CRI.</param>
+    protected ContainerdFixture(string? space)
+    {
+        _space = space;
         if (Missing is not null)
         {
             return;
+        }
+
+        if (space is not null)
+        {
+            CommandRunner.Shell($"ip netns add {space} && ip -n {space} link set lo up");
         }
 
         Directory.CreateDirectory(Path.Combine(_top, "bin"));
@@ -36,15 +49,16 @@ public sealed class ContainerdFixture : IDisposable
             version = 2
             root = "{_top}/root"
             state = "{_top}/state"
-            disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.grpc.v1.cri"]
+            disabled_plugins = ["io.containerd.internal.v1.opt"{(space is null ? ", \"io.containerd.grpc.v1.cri\"" : "")}]
             [grpc]
               address = "{Socket}"
             [ttrpc]
               address = "{Socket}.ttrpc"
+            {(space is null ? "" : PodConfiguration())}
             """);
         Start();
         MakeImage();
-        CommandResult import = Ctr(["image", "import", "--snapshotter", "native", Path.Combine(_top, "image.tar")]);
+        CommandResult import = Ctr(["--namespace", space is null ? "default" : "k8s.io", "image", "import", "--snapshotter", "native", Path.Combine(_top, "image.tar")]);
         if (import.Status != 0)
         {
             throw new InvalidOperationException($"the image cannot be imported: {import}");
@@ -59,7 +73,13 @@ public sealed class ContainerdFixture : IDisposable
         : !OnPath("busybox") ? "busybox is not installed"
         : null;
 
-    private string Socket => $"{_top}/containerd.sock";
+    internal string Socket => $"{_top}/containerd.sock";
+
+    /// <summary>A folder of the fixture's, removed at the end.</summary>
+    protected string Folder => _top;
+
+    /// <summary>Lines of config.toml for the CRI.</summary>
+    protected virtual string PodConfiguration() => "";
 
     internal string StateDirectory => Path.Combine(_top, "runtime");
 
@@ -87,9 +107,9 @@ public sealed class ContainerdFixture : IDisposable
 
     internal void Start()
     {
-        ProcessStartInfo start = new("containerd") { RedirectStandardError = true, RedirectStandardOutput = true };
-        start.ArgumentList.Add("--config");
-        start.ArgumentList.Add(Path.Combine(_top, "config.toml"));
+        string[] command = ["containerd", "--config", Path.Combine(_top, "config.toml")];
+        ProcessStartInfo start = _space is null ? new(command[0], command[1..]) : new("nsenter", [$"--net=/run/netns/{_space}", .. command]);
+        start.RedirectStandardError = start.RedirectStandardOutput = true;
         start.Environment["PATH"] = $"{_top}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         _daemon = Process.Start(start) ?? throw new InvalidOperationException("containerd cannot be started");
         StreamWriter log = new(Path.Combine(_top, "containerd.log"), append: true) { AutoFlush = true };
@@ -113,6 +133,12 @@ public sealed class ContainerdFixture : IDisposable
 
     public void Dispose()
     {
+        GC.SuppressFinalize(this);
+        Dispose(true);
+    }
+
+    protected virtual void Dispose(bool disposing)
+    {
         if (_daemon is not null)
         {
             foreach (string container in Ctr(["container", "list", "--quiet"]).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
@@ -122,6 +148,11 @@ public sealed class ContainerdFixture : IDisposable
             }
 
             Kill();
+        }
+
+        if (_space is not null)
+        {
+            CommandRunner.Run("ip", ["netns", "del", _space]);
         }
 
         Directory.Delete(_top, recursive: true);
@@ -159,7 +190,7 @@ public sealed class ContainerdFixture : IDisposable
         long size = new FileInfo(layer).Length;
         File.Move(layer, Path.Combine(blobs, digest));
         string config = Blob(blobs,
-            $$$"""{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/bin"],"Cmd":["/bin/sh"]},"rootfs":{"type":"layers","diff_ids":["sha256:{{{digest}}}"]}}""", out int configSize);
+            $$$"""{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/bin"],"Cmd":["/bin/sleep","1000000"]},"rootfs":{"type":"layers","diff_ids":["sha256:{{{digest}}}"]}}""", out int configSize);
         string manifest = Blob(blobs,
             $$$"""{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:{{{config}}}","size":{{{configSize}}}},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:{{{digest}}}","size":{{{size}}}}]}""",
             out int manifestSize);
