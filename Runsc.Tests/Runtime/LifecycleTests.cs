@@ -198,7 +198,7 @@ public sealed class LifecycleTests
     {
         using Sandbox sandbox = new();
         JsonObject process = sandbox.Config["process"]!.AsObject();
-        process["user"] = new JsonObject { ["uid"] = 7, ["gid"] = 8, ["umask"] = 63, ["additionalGids"] = new JsonArray(9, 10) };
+        process["user"] = new JsonObject { ["uid"] = 7, ["gid"] = 8, ["umask"] = 63, ["additionalGids"] = new JsonArray(10, 9) };
         process["scheduler"] = new JsonObject { ["policy"] = "SCHED_OTHER", ["nice"] = 4 };
         process["oomScoreAdj"] = 77;
         process["cwd"] = "/made/here";

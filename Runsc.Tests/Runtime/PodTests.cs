@@ -202,6 +202,35 @@ public sealed class PodTests(PodFixture engine) : IClassFixture<PodFixture>
         Assert.Equal(["1000", "0 5 6", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000400", "NoNewPrivs:\t1", "Seccomp:\t2", "read-only", "value in /etc"], lines);
     }
 
+    [PodTheory]
+    [InlineData("runsc")]
+    [InlineData("runc")]
+    public void MemoryLimit_OfAContainer_KillsItsLargestProcessOnly(string handler)
+    {
+        const long Limit = 64 << 20;
+        using CriPod pod = engine.Pod("memory-" + handler, handler);
+        string other = pod.Start(new CriContainer("other", "sh", "-c", Loop));
+        string id = pod.Start(new CriContainer("greedy", "sh", "-c", "dd if=/dev/zero of=/dev/null bs=200M count=1 2>/dev/null; echo $?; exit 5") { MemoryLimit = Limit });
+        Await(() => pod.StatusOf(id).State == CriState.Exited, "the container does not end");
+        Assert.Equal(new CriStatus(CriState.Exited, 5, "OOMKilled"), pod.StatusOf(id));
+        string logs = engine.Scratch("logs-memory-" + handler);
+        Assert.Contains(" stdout F 137\n", File.ReadAllText($"{logs}/greedy.log"), StringComparison.Ordinal);
+        Assert.Equal("0\n", pod.Shell(other, "dd if=/dev/zero of=/dev/null bs=200M count=1 2>/dev/null; echo $?").Output);
+
+        // What is given back can be used again, what was shared with a process that has gone, too; a higher limit holds at once.
+        string frugal = pod.Start(new CriContainer("frugal", "sh", "-c", Loop) { MemoryLimit = Limit });
+        const string Use = "dd if=/dev/zero of=/dev/null bs=40M count=2 2>/dev/null; echo $?";
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal("0\n", pod.Shell(frugal, Use).Output);
+        }
+
+        Assert.Equal("137\n", pod.Shell(frugal, "dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo $?").Output);
+        pod.Update(frugal, 4 * Limit);
+        Assert.Equal("0\n", pod.Shell(frugal, "dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo $?").Output);
+        Assert.Equal(CriState.Running, pod.StatusOf(frugal).State);
+    }
+
     [PodFact]
     public void HostPort_LeadsIntoThePod()
     {

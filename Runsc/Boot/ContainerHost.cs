@@ -1,5 +1,6 @@
 using System.Collections.Generic;
 using System.Globalization;
+using System.Linq;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
@@ -17,6 +18,7 @@ using Runsc.Sentry.Kernel.Seccomp;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Kernel.Time;
+using Runsc.Sentry.Memory;
 using Runsc.Sentry.Vfs;
 using Task = Runsc.Sentry.Kernel.Tasks.Task;
 
@@ -80,6 +82,11 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
         uts.HostName = text.Length > UtsNamespace.MaximumLength ? text[..UtsNamespace.MaximumLength] : text;
         uts.DomainName = string.IsNullOrEmpty(spec.Domainname) ? uts.DomainName : spec.Domainname;
         SetTaskLimit(info.TaskLimit);
+        if (name.Length > 0)
+        {
+            SetMemoryLimit(info.MemoryLimit);
+        }
+
         _filters = CompileFilters(spec.Linux?.Seccomp);
         _mounts = ContainerMounts.Build(kernel, info, IdSpace, uts, ipc);
 
@@ -116,6 +123,33 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
             {
                 kernel.TaskLimits.Remove(name);
             }
+        }
+    }
+
+    /// <summary>Bytes of memory that a further container may use; 0 for no limit but the sandbox's.</summary>
+    /// <exception cref="RunscException">The sandbox has too many containers with an account.</exception>
+    public void SetMemoryLimit(ulong bytes)
+    {
+        long pages = bytes == 0 ? long.MaxValue : (long)(bytes / MemoryFile.PageSize);
+        lock (kernel.TaskLock)
+        {
+            if (kernel.MemoryReapers.TryGetValue(name, out MemoryReaper? reaper))
+            {
+                reaper.Account.Limit = pages;
+                return;
+            }
+
+            MemoryAccount account = kernel.Memory.AddAccount(pages) ?? throw new RunscException("the sandbox has too many containers");
+            kernel.MemoryReapers[name] = new MemoryReaper(kernel, name, account, ReportKills);
+        }
+    }
+
+    // In the form of a control group's memory.events.
+    private void ReportKills(long kills)
+    {
+        if (info.MemoryEventsFd >= 0)
+        {
+            _ = HostFile.PWrite(info.MemoryEventsFd, Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"oom_kill {kills}\n")), 0);
         }
     }
 
@@ -236,7 +270,8 @@ internal sealed class ContainerHost(SentryKernel kernel, StartInfo info, HostFil
                 EffectiveGid = user.Gid,
                 SavedGid = user.Gid,
                 FsGid = user.Gid,
-                Groups = user.AdditionalGids?.ToArray() ?? [],
+                // In order, as the kernel keeps them (setgroups(2)).
+                Groups = [.. (user.AdditionalGids ?? []).Order()],
                 Permitted = permitted,
                 Effective = user.Uid == 0 ? effective | permitted : effective,
                 Inheritable = CapabilityNames.ToMask(sets.Inheritable, "inheritable"),

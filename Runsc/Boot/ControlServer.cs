@@ -160,6 +160,9 @@ internal sealed class ControlServer(int listener, SandboxHost sandbox)
             case "limit":
                 container.SetTaskLimit(request.Size);
                 return new ControlAnswer();
+            case "memory" when request.Size > 0 && request.Container.Length > 0:
+                container.SetMemoryLimit((ulong)request.Size);
+                return new ControlAnswer();
             case "memory" when request.Size > 0:
                 sandbox.Kernel.TotalMemory = (ulong)request.Size;
                 return new ControlAnswer();

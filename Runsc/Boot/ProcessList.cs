@@ -4,6 +4,7 @@ using System.Globalization;
 using Runsc.Control;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Memory;
 
 namespace Runsc.Boot;
 
@@ -43,6 +44,13 @@ internal static class ProcessList
     public static ControlAnswer Stats(SentryKernel kernel, ContainerHost container)
     {
         ControlAnswer answer = new() { Tasks = container.CountTasks(), Memory = (long)kernel.Memory.Used };
+        if (kernel.AccountOf(container.Name) is { } account)
+        {
+            answer.Memory = account.Used * (long)MemoryFile.PageSize;
+            answer.MemoryPeak = account.Peak * (long)MemoryFile.PageSize;
+            answer.MemoryLimit = account.Limit == long.MaxValue ? 0 : account.Limit * (long)MemoryFile.PageSize;
+        }
+
         foreach (ThreadGroup group in kernel.SnapshotGroups())
         {
             (long user, long system) = group.CpuTime;

@@ -134,7 +134,7 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
 
     /// <summary>
     /// Adds a container. The descriptors are a file with its start information, the connections to its gofer, one for each tree, a file for
-    /// its exit status, and its standard descriptors.
+    /// its exit status, one for its kills for want of memory, and its standard descriptors.
     /// </summary>
     /// <returns>The message for the user; null for success.</returns>
     public string? Add(string id, List<int> descriptors)
@@ -149,13 +149,14 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
 
             container = Stage.ReadInfo(descriptors[0]);
             int next = 1;
-            if (container.Spec?.Process is null || container.Trees.Count == 0 || descriptors.Count < container.Trees.Count + 3)
+            if (container.Spec?.Process is null || container.Trees.Count == 0 || descriptors.Count < container.Trees.Count + 4)
             {
                 throw new RunscException("the start information of the container is not whole");
             }
 
             container.Trees.ForEach(tree => tree.Socket = descriptors[next++]);
             container.ExitFd = descriptors[next++];
+            container.MemoryEventsFd = descriptors[next++];
             container.HolderFd = descriptors[next++];
             container.StandardFds = descriptors[next..];
             ContainerHost host = new(
@@ -217,6 +218,10 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
         lock (kernel.TaskLock)
         {
             kernel.TaskLimits.Remove(id);
+            if (kernel.MemoryReapers.Remove(id, out MemoryReaper? reaper))
+            {
+                reaper.End();
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Generic;
 using Runsc.Common;
 using Runsc.Container.Cgroups;
 using Runsc.Container.Namespaces;
@@ -44,6 +45,11 @@ internal sealed partial class ContainerManager
         {
             Call(state, new ControlRequest { Command = "memory", Size = (long)Launcher.MemoryOf(group) });
         }
+
+        if (change.Memory?.Limit is long bytes && !state.IsFirst)
+        {
+            Call(state, new ControlRequest { Command = "memory", Size = bytes > 0 ? bytes : long.MaxValue });
+        }
     }
 
     /// <summary>Figures of the container. Of a pod's processor time, the group's total is split by what the application kernel has counted.</summary>
@@ -54,6 +60,14 @@ internal sealed partial class ContainerManager
         CgroupStats stats = GroupOfSandbox(state)?.ReadStats() ?? new CgroupStats { CpuTotal = (ulong)inside.CpuTime, Memory = new MemoryUsage(0, (ulong)inside.Memory, 0, 0) };
         stats.PidsCurrent = (ulong)inside.Tasks;
         stats.PidsLimit = (ulong)System.Math.Max(state.Spec?.Linux?.Resources?.Pids?.Limit ?? 0, 0);
+        if (!state.IsFirst)
+        {
+            // The group's figures are of the whole pod.
+            stats.Memory = new MemoryUsage(inside.MemoryLimit > 0 ? (ulong)inside.MemoryLimit : stats.Memory.Limit, (ulong)inside.Memory, (ulong)inside.MemoryPeak, 0);
+            stats.MemoryCache = 0;
+            stats.MemoryRaw = new() { ["rss"] = (ulong)inside.Memory, ["total_rss"] = (ulong)inside.Memory, ["anon"] = (ulong)inside.Memory };
+        }
+
         if (inside.SandboxCpuTime > 0 && inside.CpuTime != inside.SandboxCpuTime)
         {
             stats.ShareCpu((double)inside.CpuTime / inside.SandboxCpuTime);
@@ -64,7 +78,8 @@ internal sealed partial class ContainerManager
         return stats;
     }
 
-    public long ReadOomKills(ContainerState state) => GroupOfSandbox(state)?.ReadOomKills() ?? 0;
+    public long ReadOomKills(ContainerState state) =>
+        (GroupOfSandbox(state)?.ReadOomKills() ?? 0) + (state.IsFirst ? 0 : (long)ControlGroup.ReadTable(_states.MemoryEventsOf(state.Id)).GetValueOrDefault("oom_kill"));
 
     /// <summary>The group that the Sentry is in.</summary>
     private ControlGroup? GroupOfSandbox(ContainerState state) => ControlGroup.Load(_states.TryReadSandbox(state.Sandbox)?.CgroupPaths ?? state.CgroupPaths);

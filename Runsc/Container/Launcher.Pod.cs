@@ -39,7 +39,7 @@ internal sealed partial class Launcher
         AwaitReady(goferReady, "gofer");
         _ = HostFile.Write(goferReady, "c"u8);
 
-        // The information first, then the trees, the exit file, the holder's socket, and the standard descriptors; in the message they have no numbers.
+        // The information first, then the trees, the exit file, the file of kills, the holder's socket, and the standard descriptors; in the message they have no numbers.
         StartInfo info = new()
         {
             Id = state.Id,
@@ -48,10 +48,12 @@ internal sealed partial class Launcher
             Trees = bootTrees,
             Shared = shared,
             TaskLimit = System.Math.Max(spec.Linux?.Resources?.Pids?.Limit ?? 0, 0),
+            MemoryLimit = (ulong)System.Math.Max(spec.Linux?.Resources?.Memory?.Limit ?? 0, 0),
         };
         List<int> descriptors = [Pack(info)];
         bootTrees.ForEach(tree => descriptors.Add(tree.Socket));
-        descriptors.Add(OpenExitFile(state.Id));
+        descriptors.Add(OpenStateFile(states.ExitFileOf(state.Id)));
+        descriptors.Add(OpenStateFile(states.MemoryEventsOf(state.Id)));
         descriptors.Add(holder);
         descriptors.AddRange(standard);
         if (descriptors.Count > HostPacketSocket.MaxDescriptors)

@@ -180,7 +180,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             ControlFd = control,
             ReadyFd = bootReadyChild,
             LogFd = log,
-            ExitFd = OpenExitFile(state.Id),
+            ExitFd = OpenStateFile(states.ExitFileOf(state.Id)),
             HolderFd = holder,
             Trees = bootTrees,
             MemoryLimit = HostMemoryLimit(),
@@ -549,11 +549,8 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         };
     }
 
-    private int OpenExitFile(string id)
-    {
-        string path = states.ExitFileOf(id);
-        return Own(HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes(path), 0], Fcntl.O_RDWR | Fcntl.O_CREAT | Fcntl.O_CLOEXEC, 0x180), path);
-    }
+    private int OpenStateFile(string path) =>
+        Own(HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes(path), 0], Fcntl.O_RDWR | Fcntl.O_CREAT | Fcntl.O_CLOEXEC, 0x180), path);
 
     private int OpenLog(string id)
     {

@@ -4,6 +4,7 @@ using System.IO;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Runsc.Common;
+using Runsc.Control;
 using Runsc.Host.Syscalls;
 using Runsc.Linux;
 
@@ -40,6 +41,9 @@ internal sealed partial class StateDirectory(string root)
 
     /// <summary>Gets the wait status of the container's first process; empty while it runs, and for good when the sandbox was killed.</summary>
     public string ExitFileOf(string id) => Path.Combine(root, id, "exit");
+
+    /// <summary>A further container of a sandbox: how many of its processes were killed because its own limit of memory was reached, as memory.events of cgroups(7) says it.</summary>
+    public string MemoryEventsOf(string id) => Path.Combine(root, id, StartInfo.MemoryEvents);
 
     private string StateFile(string id) => Path.Combine(root, id, "state.json");
 

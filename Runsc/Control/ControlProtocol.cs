@@ -40,7 +40,7 @@ internal sealed class ControlRequest
 
     public long Offset { get; set; }
 
-    /// <summary>read: bytes, 0 for all; limit: tasks, 0 for no limit; memory: bytes that programs are told there are; forward: a TCP port inside, to which the stream that comes with the message is joined.</summary>
+    /// <summary>read: bytes, 0 for all; limit: tasks, 0 for no limit; memory: bytes that programs are told there are, or that a further container may use; forward: a TCP port inside, to which the stream that comes with the message is joined.</summary>
     public long Size { get; set; }
 }
 
@@ -70,8 +70,13 @@ internal sealed class ControlAnswer
     /// <summary>stats: processes and threads.</summary>
     public long Tasks { get; set; }
 
-    /// <summary>stats, usage: bytes of memory that applications use.</summary>
+    /// <summary>stats, usage: bytes of memory that applications use; of a further container, those that are charged to it.</summary>
     public long Memory { get; set; }
+
+    /// <summary>stats of a further container: the most that was charged to it, and its limit; 0 for none.</summary>
+    public long MemoryPeak { get; set; }
+
+    public long MemoryLimit { get; set; }
 
     /// <summary>stats: counters of the sandbox's interfaces.</summary>
     public List<InterfaceEntry>? Interfaces { get; set; }

@@ -8,6 +8,9 @@ namespace Runsc.Control;
 /// <summary>What a process of a sandbox is told when it starts, in JSON through a descriptor. Numbers are of inherited descriptors.</summary>
 internal sealed class StartInfo : SpecCarrier
 {
+    /// <summary>Name of the file of <see cref="MemoryEventsFd"/> in the state directory of the container.</summary>
+    public const string MemoryEvents = "memory.events";
+
     public string Id { get; set; } = "";
 
     public RunscConfig Config { get; set; } = new();
@@ -27,6 +30,9 @@ internal sealed class StartInfo : SpecCarrier
     /// <summary>Boot: a file that gets the exit status of the container, for those who ask when the sandbox has gone.</summary>
     public int ExitFd { get; set; } = -1;
 
+    /// <summary>A further container: a file that tells how many of its processes were killed because its memory was used up.</summary>
+    public int MemoryEventsFd { get; set; } = -1;
+
     /// <summary>Boot: gets the exit status of the container in one byte; its other end is the container's process on the host, which closes it when it is killed.</summary>
     public int HolderFd { get; set; } = -1;
 
@@ -45,7 +51,7 @@ internal sealed class StartInfo : SpecCarrier
     /// <summary>Gofer: /proc/self/fd; filled in by the first stage.</summary>
     public int DescriptorsFd { get; set; } = -1;
 
-    /// <summary>Bytes that applications may use at most.</summary>
+    /// <summary>Bytes that applications may use at most. A further container: its own limit, 0 for none.</summary>
     public ulong MemoryLimit { get; set; }
 
     /// <summary>Bytes that they are told there are.</summary>

@@ -3,6 +3,9 @@ namespace Runsc.Linux;
 /// <summary>sys/random.h, linux/xattr.h, linux/seccomp.h, linux/rseq.h, sys/reboot.h, linux/membarrier.h, sys/personality.h, limits.h.</summary>
 internal static class Misc
 {
+    /// <summary>oom_score_adj of a process that is never killed.</summary>
+    public const int OOM_SCORE_ADJ_MIN = -1000;
+
     public const int ADDR_NO_RANDOMIZE = 0x40000;
     public const int ADDR_COMPAT_LAYOUT = 0x200000;
     public const int ADDR_LIMIT_32BIT = 0x800000;

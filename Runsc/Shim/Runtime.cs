@@ -39,6 +39,9 @@ internal sealed class Runtime(Reaper reaper, ShimOptions options, string ns, str
     /// <summary>Is it this program (under whatever path), and not another runtime with the same commands?</summary>
     public bool IsOwn { get; } = options.BinaryName.Length == 0 || Path.GetFileName(options.BinaryName).StartsWith("runsc", StringComparison.Ordinal);
 
+    /// <summary>Where the runtime keeps the state of this namespace's containers.</summary>
+    public string StateRoot { get; } = Path.Combine(options.Root, ns);
+
     /// <summary>Runs a command to its end; its standard output. Standard input comes from text, or is empty.</summary>
     /// <exception cref="RpcException">It has failed; the message is the runtime's.</exception>
     public string Run(IReadOnlyList<string> command, string? input = null)
@@ -90,7 +93,7 @@ internal sealed class Runtime(Reaper reaper, ShimOptions options, string ns, str
 
     private Task<int> Begin(IReadOnlyList<string> command, string log, int input, int output, int error)
     {
-        List<string> arguments = [_binary, "--root", Path.Combine(options.Root, ns), "--log", log, "--log-format", "json"];
+        List<string> arguments = [_binary, "--root", StateRoot, "--log", log, "--log-format", "json"];
         if (options.SystemdCgroup)
         {
             arguments.Add("--systemd-cgroup");

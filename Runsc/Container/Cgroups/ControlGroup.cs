@@ -186,7 +186,7 @@ internal abstract class ControlGroup(IReadOnlyDictionary<string, string> paths)
         text is "max" or "-1" ? ulong.MaxValue : ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong number) ? number : 0;
 
     /// <summary>A file of "name number" lines.</summary>
-    protected static Dictionary<string, ulong> ReadTable(string file)
+    internal static Dictionary<string, ulong> ReadTable(string file)
     {
         Dictionary<string, ulong> table = new(StringComparer.Ordinal);
         foreach (string line in (TryRead(file) ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries))

@@ -1,5 +1,6 @@
 using System.Collections.Generic;
 using Runsc.Sentry.Kernel.Tasks;
+using Runsc.Sentry.Memory;
 
 namespace Runsc.Sentry.Kernel;
 
@@ -144,6 +145,35 @@ internal sealed partial class SentryKernel
     {
         tasks.Sort((a, b) => a.ThreadId.CompareTo(b.ThreadId));
         return tasks;
+    }
+
+    /// <summary>The account of a container; null for the root container and for those without one. Takes the task lock.</summary>
+    public MemoryAccount? AccountOf(string home)
+    {
+        if (home.Length == 0)
+        {
+            return null;
+        }
+
+        lock (TaskLock)
+        {
+            return MemoryReapers.GetValueOrDefault(home)?.Account;
+        }
+    }
+
+    /// <summary>Lock held: TaskLock. The processes that belong to a container, whosever process ids they have.</summary>
+    public IEnumerable<ThreadGroup> GroupsOfHomeLocked(string home)
+    {
+        foreach (PidSpace space in _spaces.Values)
+        {
+            foreach (Task task in space.Tasks)
+            {
+                if (task.ThreadGroup.Leader == task && task.ThreadGroup.Home == home)
+                {
+                    yield return task.ThreadGroup;
+                }
+            }
+        }
     }
 
     /// <summary>All processes of the sandbox in order of their ids.</summary>

@@ -68,6 +68,9 @@ internal sealed partial class SentryKernel
     /// <summary>Tasks that a container may have (pids.max); none for one that is not here. Guarded by TaskLock.</summary>
     public readonly Dictionary<string, long> TaskLimits = [];
 
+    /// <summary>Containers with a memory account of their own. Guarded by TaskLock.</summary>
+    public readonly Dictionary<string, MemoryReaper> MemoryReapers = [];
+
     private readonly List<string> _log = [];
     private long _nextDevice = 2;
 

@@ -32,7 +32,7 @@ internal sealed class KernelPages : IMappable
     public static Errno Create(MemoryFile memory, int pages, string name, out KernelPages? made)
     {
         ulong length = (ulong)pages * MemoryFile.PageSize;
-        Errno error = memory.Allocate(length, out ulong start);
+        Errno error = memory.Allocate(length, out ulong start, charged: false);
         made = error == Errno.None ? new KernelPages(memory, start, length, new MappingIdentity(name, 0, 0)) : null;
         return error;
     }

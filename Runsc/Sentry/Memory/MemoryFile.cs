@@ -34,6 +34,14 @@ internal sealed unsafe class MemoryFile : IMemorySource
     private readonly SortedDictionary<ulong, ulong> _freeByStart = [];
     private readonly SortedSet<(ulong Length, ulong Start)> _freeByLength = [];
 
+    // Guarded by _mu: accounts by their index (null: free, or given up by its container and empty), and for each page of a chunk the index of the one
+    // that it is charged to. A chunk has no such table until a page of it is charged.
+    private readonly MemoryAccount?[] _accounts = new MemoryAccount?[byte.MaxValue + 1];
+    private readonly byte[]?[] _payers;
+
+    [ThreadStatic]
+    private static MemoryAccount? t_account;
+
     private int _chunkCount;
     private long _usedPages;
 
@@ -48,6 +56,7 @@ internal sealed unsafe class MemoryFile : IMemorySource
         _maxChunks = (int)((limit + ChunkSize - 1) / ChunkSize);
         _chunks = new byte*[_maxChunks];
         _references = new long[_maxChunks][];
+        _payers = new byte[_maxChunks][];
         _fd = HostMemory.CreateFile("runsc-memory\0"u8, Mman.MFD_CLOEXEC);
         if (_fd < 0)
         {
@@ -72,8 +81,71 @@ internal sealed unsafe class MemoryFile : IMemorySource
     /// <summary>The bytes of an allocated range.</summary>
     public Span<byte> Span(ulong offset, int length) => new(Pointer(offset), length);
 
+    /// <summary>Who is charged with what this thread allocates; null for nobody. A thread of a task sets it once.</summary>
+    public static MemoryAccount? Payer
+    {
+        get => t_account;
+        set => t_account = value;
+    }
+
+    /// <summary>An account with a limit in pages; null when there are too many.</summary>
+    public MemoryAccount? AddAccount(long limit)
+    {
+        lock (_mu)
+        {
+            int index = Array.IndexOf(_accounts, null, 1);
+            return index < 0 ? null : _accounts[index] = new MemoryAccount(index, limit);
+        }
+    }
+
+    /// <summary>Gives an account up. Its index is used again once nothing is charged to it.</summary>
+    public void RemoveAccount(MemoryAccount account)
+    {
+        lock (_mu)
+        {
+            account.IsGivenUp = true;
+            ForgetEmptyLocked(account);
+        }
+    }
+
+    private void ForgetEmptyLocked(MemoryAccount account)
+    {
+        if (account.IsGivenUp && account.Used == 0)
+        {
+            _accounts[account.Index] = null;
+        }
+    }
+
     /// <summary>A contiguous range of zeroed pages, each with one reference. ENOMEM.</summary>
-    public Errno Allocate(ulong length, out ulong offset)
+    /// <param name="length">Bytes, whole pages.</param>
+    /// <param name="offset">Where they are.</param>
+    /// <param name="charged">The thread's <see cref="Payer"/> pays for them.</param>
+    public Errno Allocate(ulong length, out ulong offset, bool charged = true)
+    {
+        MemoryAccount? payer = charged ? t_account : null;
+        if (payer is null)
+        {
+            return Take(length, null, out offset);
+        }
+
+        long pages = (long)(length / PageSize);
+        if (!payer.TryCharge(pages))
+        {
+            offset = 0;
+            return Errno.ENOMEM;
+        }
+
+        Errno error = Take(length, payer, out offset);
+        if (error != Errno.None)
+        {
+            payer.Uncharge(pages);
+            payer.Pressed.Set();
+        }
+
+        return error;
+    }
+
+    private Errno Take(ulong length, MemoryAccount? payer, out ulong offset)
     {
         lock (_mu)
         {
@@ -86,6 +158,11 @@ internal sealed unsafe class MemoryFile : IMemorySource
                     long[] counts = _references[(int)(start / ChunkSize)];
                     int first = (int)(start % ChunkSize / PageSize);
                     counts.AsSpan(first, (int)(length / PageSize)).Fill(1);
+                    if (payer is not null)
+                    {
+                        (_payers[(int)(start / ChunkSize)] ??= new byte[PagesPerChunk]).AsSpan(first, (int)(length / PageSize)).Fill((byte)payer.Index);
+                    }
+
                     _usedPages += (long)(length / PageSize);
                     return Errno.None;
                 }
@@ -178,8 +255,26 @@ internal sealed unsafe class MemoryFile : IMemorySource
 
         lock (_mu)
         {
+            if (_payers[(int)(start / ChunkSize)] is byte[] payers)
+            {
+                UnchargeLocked(payers.AsSpan((int)(start % ChunkSize / PageSize), (int)(length / PageSize)));
+            }
+
             _usedPages -= (long)(length / PageSize);
             PutLocked(start, length);
+        }
+    }
+
+    private void UnchargeLocked(Span<byte> payers)
+    {
+        foreach (ref byte payer in payers)
+        {
+            if (_accounts[payer] is MemoryAccount account)
+            {
+                payer = 0;
+                account.Uncharge(1);
+                ForgetEmptyLocked(account);
+            }
         }
     }
 

@@ -523,7 +523,7 @@ internal sealed class PageCache(MemoryFile file, IPageSource? source, MappingIde
             return Errno.ENOSPC;
         }
 
-        Errno error = file.Allocate(count * PageSize, out ulong offset);
+        Errno error = file.Allocate(count * PageSize, out ulong offset, charged: source is null);
         if (error != Errno.None)
         {
             return error;

@@ -4,19 +4,25 @@ using System.IO;
 
 namespace Runsc.Shim.Tasks;
 
-/// <summary>How often the kernel has killed a process of a control group because its memory was used up: memory.events (v2) or memory.oom_control (v1).</summary>
+/// <summary>
+/// How often a process was killed because memory was used up: by the host's kernel in a control group (memory.events in v2, memory.oom_control in v1), or by the
+/// Sentry in a container of a pod.
+/// </summary>
 internal sealed class OomCounter
 {
-    private string? _file;
+    private string? _file, _inside;
     private ulong _seen;
 
-    /// <summary>Finds the group of a process; without one nothing is ever seen.</summary>
-    public void Attach(int process)
+    /// <summary>Finds the group of a process; without one nothing of it is ever seen.</summary>
+    /// <param name="process">On the host.</param>
+    /// <param name="inside">The file where the runtime says the same of the container alone; it need not be there.</param>
+    public void Attach(int process, string inside)
     {
+        _inside = inside;
         try
         {
             _file = Find(File.ReadAllText($"/proc/{process}/cgroup"), "/sys/fs/cgroup");
-            _seen = Read();
+            _seen = Read(_file);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -27,7 +33,7 @@ internal sealed class OomCounter
     /// <summary>Has it happened since the last call?</summary>
     public bool Check()
     {
-        ulong now = Read(), before = _seen;
+        ulong now = Read(_file) + Read(_inside), before = _seen;
         _seen = Math.Max(now, before);
         return now > before;
     }
@@ -56,11 +62,11 @@ internal sealed class OomCounter
         return null;
     }
 
-    private ulong Read()
+    private static ulong Read(string? file)
     {
         try
         {
-            foreach (string line in _file is null ? [] : File.ReadAllLines(_file))
+            foreach (string line in file is null ? [] : File.ReadAllLines(file))
             {
                 if (line.StartsWith("oom_kill ", StringComparison.Ordinal) && ulong.TryParse(line.AsSpan(9), NumberStyles.None, CultureInfo.InvariantCulture, out ulong count))
                 {

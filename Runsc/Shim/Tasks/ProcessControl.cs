@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.IO;
 using System.Threading.Tasks;
 using Runsc.Common;
+using Runsc.Control;
 using Runsc.Shim.Events;
 using Runsc.Shim.Io;
 using Runsc.Shim.Messages;
@@ -51,7 +52,7 @@ internal sealed class ProcessControl(Reaper reaper, EventPublisher events, strin
                 throw;
             }
 
-            container.Oom.Attach(process.Pid);
+            container.Oom.Attach(process.Pid, Path.Combine(runtime.StateRoot, request.Id, StartInfo.MemoryEvents));
             done = true;
             return container;
         }

@@ -49,6 +49,7 @@ internal sealed partial class Task
         try
         {
             HostThread = HostTime.ThreadId();
+            MemoryFile.Payer = Kernel.AccountOf(ThreadGroup.Home);
             if (_childThreadIdAddress != 0)
             {
                 // CLONE_CHILD_SETTID: a bad address is no error, as in Linux.
@@ -186,6 +187,10 @@ internal sealed partial class Task
         {
             case FaultResult.Handled:
                 MinorFaults++;
+                return;
+            case FaultResult.OutOfMemory when MemoryFile.Payer is not null:
+                // The container's reaper has been called: the access is tried again once it has killed this process or another.
+                Thread.Sleep(1);
                 return;
             case FaultResult.OutOfMemory:
                 Log.Warning($"task {ThreadId} ({Name}) is killed: the sandbox is out of memory");
