@@ -9,6 +9,7 @@ using Runsc.NetStack.Filter.Expressions;
 using Runsc.NetStack.Filter.Matches;
 using Runsc.NetStack.Filter.Tracking;
 using Runsc.NetStack.Transport;
+using Runsc.NetStack.Transport.Tcp;
 using Runsc.NetStack.Wire;
 using Runsc.Tests.Unit.NetStack.Support;
 using Xunit;
@@ -30,8 +31,14 @@ public sealed class FuzzTests
     public void Frames_Mutated_NeitherCrashNorLeak(bool isFiltered)
     {
         using StackPair pair = new(s_seed);
-        List<byte[]> corpus = Corpus(pair);
-        Assert.True(corpus.Count > 25, $"seed {s_seed}: {corpus.Count} frames");
+        TcpProtocol tcp = new(pair.B);
+        using (pair.B.Enter())
+        {
+            pair.B.Register(tcp);
+        }
+
+        List<byte[]> corpus = Corpus(pair, tcp);
+        Assert.True(corpus.Count > 80, $"seed {s_seed}: {corpus.Count} frames");
         if (isFiltered)
         {
             FilterEverything(pair.B);
@@ -43,6 +50,7 @@ public sealed class FuzzTests
         RawEndpoint raw6 = new(pair.B, isV4: false, IpProtocol.Icmpv6);
         PacketEndpoint packets = new(pair.B, isRaw: true);
         packets.Bind(PacketEndpoint.AllProtocols, 2);
+        TcpEndpoint listener = Listen(tcp, 80);
         NetworkInterface input;
         using (pair.B.Enter())
         {
@@ -69,6 +77,11 @@ public sealed class FuzzTests
                     Drain(udp);
                     Drain(raw);
                     Drain(raw6);
+                    while (listener.Accept(out TcpEndpoint? accepted) == NetError.None)
+                    {
+                        accepted!.Abort();
+                    }
+
                     while (packets.Receive(false, out ReceivedFrame seen) == NetError.None)
                     {
                         seen.Packet.Release();
@@ -89,7 +102,10 @@ public sealed class FuzzTests
         raw.Close();
         raw6.Close();
         packets.Close();
+        listener.Close();
         pair.Run(120_000);
+        Assert.Equal(0, tcp.Flows.Count);
+        Assert.Equal(0, tcp.MemoryUsed);
         Assert.Equal(0, pair.B.Ipv4.Fragments.Count);
         Assert.Equal(0, pair.B.Ipv6.Fragments.Count);
         pair.Dispose();
@@ -177,6 +193,14 @@ public sealed class FuzzTests
         };
     }
 
+    private static TcpEndpoint Listen(TcpProtocol tcp, ushort port)
+    {
+        TcpEndpoint listener = tcp.CreateEndpoint(true);
+        Assert.Equal(NetError.None, listener.Bind(new IpEndpoint(IpAddress.AnyV6, port)));
+        Assert.Equal(NetError.None, listener.Listen(20));
+        return listener;
+    }
+
     private static int Number(string name, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(name), out int value) ? value : otherwise;
 
     private static void Drain(DatagramEndpoint endpoint)
@@ -188,7 +212,7 @@ public sealed class FuzzTests
     }
 
     /// <summary>Real frames between two stacks, of all kinds.</summary>
-    private static List<byte[]> Corpus(StackPair pair)
+    private static List<byte[]> Corpus(StackPair pair, TcpProtocol tcpOfB)
     {
         List<byte[]> frames = [];
         pair.DeviceA.Record = frames;
@@ -211,6 +235,18 @@ public sealed class FuzzTests
             client.Close();
         }
 
+        TcpProtocol tcpOfA = new(pair.A);
+        using (pair.A.Enter())
+        {
+            pair.A.Register(tcpOfA);
+        }
+
+        foreach (bool v4 in new[] { true, false })
+        {
+            Converse(pair, tcpOfA, tcpOfB, v4 ? StackPair.AddressB : StackPair.AddressB6);
+            Converse(pair, tcpOfB, tcpOfA, v4 ? StackPair.AddressA : StackPair.AddressA6);
+        }
+
         RawEndpoint options = new(pair.A, isV4: true, IpProtocol.Udp);
         options.Options.Ipv4Options = [7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         options.Send(pair.Packet(new byte[30]), new DatagramSend { HasDestination = true, Destination = new IpEndpoint(StackPair.AddressB, 0), TrafficClass = -1 });
@@ -225,9 +261,100 @@ public sealed class FuzzTests
         pair.Run(30_000);
         pair.DeviceA.Record = pair.DeviceB.Record = null;
 
-        // Further extension headers, and a router's advertisement.
+        // Further extension headers, what routers send, and tags of VLANs.
         frames.Add(Extended());
+        frames.AddRange(OfRouters());
+        foreach (byte[] frame in frames.ToArray())
+        {
+            if (frames.Count % 8 == 0)
+            {
+                frames.Add([.. frame[..12], 0x81, 0, 0, 5, .. frame[12..]]);
+            }
+
+            frames.Add(frame);
+        }
+
         return frames;
+    }
+
+    /// <summary>A connection from its SYN to its end, with data both ways, and one that is refused.</summary>
+    private static void Converse(StackPair pair, TcpProtocol from, TcpProtocol to, IpAddress target)
+    {
+        TcpEndpoint listener = Listen(to, 90), client = from.CreateEndpoint(target.IsV4 ? false : true), refused = from.CreateEndpoint(target.IsV4 ? false : true);
+        Assert.Equal(NetError.InProgress, client.Connect(new IpEndpoint(target, 90)));
+        _ = refused.Connect(new IpEndpoint(target, 91));
+        pair.Run(100);
+        Assert.Equal(NetError.None, listener.Accept(out TcpEndpoint? server));
+        client.Send(new byte[2000], default, out _);
+        server!.Send(new byte[300], default, out _);
+        pair.Run(100);
+        byte[] buffer = new byte[4000];
+        client.Receive(buffer, false, out _);
+        server.Receive(buffer, false, out _);
+        client.Close();
+        pair.Run(100);
+        server.Close();
+        refused.Close();
+        listener.Close();
+        pair.Run(100);
+    }
+
+    /// <summary>Queries for groups (IGMP 2 and 3, MLD 1 and 2), an advertisement with a prefix, redirects, and errors that quote a packet.</summary>
+    private static List<byte[]> OfRouters()
+    {
+        List<byte[]> frames = [];
+        byte[] quoted = new byte[28];
+        Ipv4Header.Write(quoted, new Ipv4Header.Fields { TotalLength = 28, Ttl = 64, Protocol = IpProtocol.Udp, Source = StackPair.AddressB, Destination = StackPair.AddressA });
+        new UdpHeader { Source = 7, Destination = 9, Length = 8 }.Write(quoted.AsSpan(20));
+        IpAddress all = IpAddress.FromV4(224, 0, 0, 1), allNodes = new(0xff02_0000_0000_0000, 1), router = new(0xfe80_0000_0000_0000, 1);
+        frames.Add(V4(all, 2, [0x11, 100, 0, 0, 0, 0, 0, 0]));
+        frames.Add(V4(all, 2, [0x11, 200, 0, 0, 239, 1, 1, 1, 2, 125, 0, 1, 10, 0, 0, 1]));
+        frames.Add(V4(StackPair.AddressB, IpProtocol.Icmp, [3, 4, 0, 0, 0, 0, 2, 0, .. quoted]));
+        frames.Add(V4(StackPair.AddressB, IpProtocol.Icmp, [3, 3, 0, 0, 0, 0, 0, 0, .. quoted]));
+        frames.Add(V4(StackPair.AddressB, IpProtocol.Icmp, [5, 1, 0, 0, 10, 0, 0, 9, .. quoted]));
+        frames.Add(V4(StackPair.AddressB, IpProtocol.Icmp, [11, 0, 0, 0, 0, 0, 0, 0, .. quoted]));
+        frames.Add(V4(StackPair.AddressB, IpProtocol.Icmp, [13, 0, 0, 0, 0, 1, 0, 1, .. new byte[12]]));
+        byte[] group = new byte[16], quoted6 = new byte[48];
+        new IpAddress(0xff02_0000_0000_0000, 0x99).Write(group);
+        Ipv6Header.Write(quoted6, new Ipv6Header.Fields { PayloadLength = 8, NextHeader = IpProtocol.Udp, HopLimit = 64, Source = StackPair.AddressB6, Destination = StackPair.AddressA6 });
+        new UdpHeader { Source = 7, Destination = 9, Length = 8 }.Write(quoted6.AsSpan(40));
+        byte[] prefix = new byte[32];
+        new byte[] { 3, 4, 64, 0xc0, 0, 0, 10, 0, 0, 0, 5, 0 }.CopyTo(prefix, 0);
+        prefix[16] = 0xfd;
+        prefix[17] = 7;
+        frames.Add(V6(router, allNodes, [130, 0, 0, 0, 3, 0, 0, 0, .. new byte[16]]));
+        frames.Add(V6(router, allNodes, [130, 0, 0, 0, 3, 0, 0, 0, .. group, 2, 125, 0, 0]));
+        frames.Add(V6(router, allNodes, [134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0, .. prefix, 5, 1, 0, 0, 0, 0, 5, 0xdc, 1, 1, 2, 0, 0, 0, 0, 1]));
+        frames.Add(V6(StackPair.AddressA6, StackPair.AddressB6, [1, 4, 0, 0, 0, 0, 0, 0, .. quoted6]));
+        frames.Add(V6(StackPair.AddressA6, StackPair.AddressB6, [2, 0, 0, 0, 0, 0, 5, 0, .. quoted6]));
+        frames.Add(V6(StackPair.AddressA6, StackPair.AddressB6, [4, 1, 0, 0, 0, 0, 0, 6, .. quoted6]));
+        frames.Add(V6(router, StackPair.AddressB6, [137, 0, 0, 0, 0, 0, 0, 0, .. group, .. group, 4, 1, 0, 0, 0, 0, 0, 0]));
+        return frames;
+    }
+
+    private static byte[] V4(IpAddress destination, byte protocol, byte[] message)
+    {
+        byte[] frame = new byte[34 + message.Length];
+        MacAddress target = destination.IsMulticast ? MacAddress.OfGroup(destination) : new MacAddress(0x020000000002);
+        EthernetHeader.Write(frame, target, new MacAddress(0x020000000001), EtherType.Ipv4);
+        byte ttl = (byte)(protocol == IpProtocol.Icmp ? 64 : 1);
+        Ipv4Header.Write(frame.AsSpan(14), new Ipv4Header.Fields { TotalLength = 20 + message.Length, Ttl = ttl, Protocol = protocol, Source = StackPair.AddressA, Destination = destination });
+        message.CopyTo(frame, 34);
+        BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(36), Checksum.Of(frame.AsSpan(34)));
+        return frame;
+    }
+
+    private static byte[] V6(IpAddress source, IpAddress destination, byte[] message)
+    {
+        byte[] frame = new byte[54 + message.Length];
+        MacAddress target = destination.IsMulticast ? MacAddress.OfGroup(destination) : new MacAddress(0x020000000002);
+        EthernetHeader.Write(frame, target, new MacAddress(0x020000000001), EtherType.Ipv6);
+        byte hops = (byte)(message[0] is 130 ? 1 : 255);
+        Ipv6Header.Write(frame.AsSpan(14), new Ipv6Header.Fields { PayloadLength = message.Length, NextHeader = IpProtocol.Icmpv6, HopLimit = hops, Source = source, Destination = destination });
+        message.CopyTo(frame, 54);
+        ulong sum = Checksum.PseudoHeader(source, destination, IpProtocol.Icmpv6, message.Length);
+        BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(56), Checksum.Finish(Checksum.Add(sum, frame.AsSpan(54))));
+        return frame;
     }
 
     private static byte[] Extended()

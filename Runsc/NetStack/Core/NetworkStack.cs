@@ -15,6 +15,9 @@ namespace Runsc.NetStack.Core;
 /// </remarks>
 internal sealed partial class NetworkStack : ITimerHost
 {
+    // Timers that fire in one hold of the lock. What thousands of connections send when their timers are due together fits no device's queue.
+    private const int TimerBatch = 256;
+
     private readonly Lock _mu = new();
     private readonly DeferredList _deferred = new();
     private readonly TimerHeap _timers = new();
@@ -150,15 +153,23 @@ internal sealed partial class NetworkStack : ITimerHost
     /// <summary>Runs what is due and returns the time to call again, or <see cref="NetTimer.Never"/>. Takes the lock.</summary>
     public long RunTimers()
     {
-        using (Enter())
+        while (true)
         {
-            while (_timers.TakeDue(Now) is { } timer)
+            using (Enter())
             {
-                timer.Fire();
-            }
+                int left = TimerBatch;
+                while (left > 0 && _timers.TakeDue(Now) is { } timer)
+                {
+                    timer.Fire();
+                    left--;
+                }
 
-            _timersChanged = false;
-            return _promised = _timers.Earliest;
+                _timersChanged = false;
+                if (left > 0)
+                {
+                    return _promised = _timers.Earliest;
+                }
+            }
         }
     }
 

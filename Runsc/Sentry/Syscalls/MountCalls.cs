@@ -51,7 +51,7 @@ internal static unsafe class MountCalls
 
         // Mounts stay in the mount namespace in which they are made: a shared one is taken as such, but is shared with no other namespace.
         error = (flags & propagation) != 0 ? ((flags & Linux.Mount.MS_UNBINDABLE) != 0 || place.Dentry != place.Mount.Root ? Errno.EINVAL : Errno.None)
-            : (flags & Linux.Mount.MS_REMOUNT) != 0 ? Remount(place, flags)
+            : (flags & Linux.Mount.MS_REMOUNT) != 0 ? Remount(task, place, flags)
             : (flags & Linux.Mount.MS_BIND) != 0 ? Bind(task, a.A0, place, (flags & Linux.Mount.MS_REC) != 0)
             : (flags & Linux.Mount.MS_MOVE) != 0 ? Move(task, a.A0, place)
             : MountNew(task, a, flags, place);
@@ -59,7 +59,7 @@ internal static unsafe class MountCalls
         return -(long)error;
     }
 
-    private static Errno Remount(in VfsPath place, ulong flags)
+    private static Errno Remount(Task task, in VfsPath place, ulong flags)
     {
         if (place.Dentry != place.Mount.Root)
         {
@@ -67,6 +67,7 @@ internal static unsafe class MountCalls
         }
 
         place.Mount.Flags = (place.Mount.Flags & ~FlagsOfMount) | (flags & FlagsOfMount);
+        task.MountNamespace.Changes.Raise();
         return Errno.None;
     }
 

@@ -33,6 +33,7 @@ internal sealed partial class MountNamespace
             PlaceLocked(mount, place);
         }
 
+        Changes.Raise();
         old.DecRef();
         return Errno.None;
     }
@@ -79,6 +80,7 @@ internal sealed partial class MountNamespace
             PlaceLocked(old, target);
         }
 
+        Changes.Raise();
         foreach (Dentry point in points)
         {
             point.DecRef();

@@ -2,6 +2,7 @@ using System.Collections.Generic;
 using System.Threading;
 using Runsc.Common;
 using Runsc.Linux;
+using Runsc.Sentry.Waiting;
 
 namespace Runsc.Sentry.Vfs;
 
@@ -34,6 +35,9 @@ internal sealed partial class MountNamespace
     }
 
     public Mount Root { get; private set; }
+
+    /// <summary>Raised whenever a mount comes, goes or moves, or its flags change.</summary>
+    public ChangeCount Changes { get; } = new();
 
     /// <summary>A dentry for the root of a file system that is not mounted yet.</summary>
     public static Dentry NewRootDentry(SuperBlock super)
@@ -102,8 +106,10 @@ internal sealed partial class MountNamespace
         {
             PlaceLocked(mount, TopLocked(place));
             _order.Add(mount);
-            return Errno.None;
         }
+
+        Changes.Raise();
+        return Errno.None;
     }
 
     /// <summary>Detaches a mount and all below it (umount2(2) with MNT_DETACH), or only if nothing is below and nobody uses it: EBUSY. EINVAL for the root.</summary>
@@ -301,8 +307,9 @@ internal sealed partial class MountNamespace
     }
 
     // Not under the lock: a dentry's end may take that of a directory.
-    private static void LetGo(List<Dentry> points, List<Mount> detached)
+    private void LetGo(List<Dentry> points, List<Mount> detached)
     {
+        Changes.Raise();
         foreach (Dentry point in points)
         {
             point.DecRef();

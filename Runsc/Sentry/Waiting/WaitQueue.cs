@@ -80,7 +80,7 @@ internal sealed class WaitQueue
         }
     }
 
-    /// <summary>Tells every waiter whose mask meets <paramref name="events"/>. Call after the state has changed.</summary>
+    /// <summary>Tells every waiter whose mask meets <paramref name="events"/>, but of the exclusive ones the first that takes it. Call after the state has changed.</summary>
     public void Notify(EventMask events)
     {
         Interlocked.MemoryBarrier();
@@ -91,12 +91,22 @@ internal sealed class WaitQueue
 
         lock (_mu)
         {
+            bool taken = false;
             for (Waiter? waiter = _first; waiter is not null; waiter = waiter.Next)
             {
                 EventMask hit = events & (waiter.Mask | EventMask.Unmaskable);
-                if (hit != 0)
+                if (hit == 0)
+                {
+                    continue;
+                }
+
+                if (!waiter.IsExclusive)
                 {
                     waiter.Notify(hit);
+                }
+                else if (!taken)
+                {
+                    taken = waiter.TryNotify(hit);
                 }
             }
         }

@@ -16,4 +16,14 @@ internal abstract class Waiter
     /// <see cref="WaitQueue.Notify"/> elsewhere, never blocks, never registers or unregisters.
     /// </summary>
     public abstract void Notify(EventMask events);
+
+    /// <summary>Of those that are exclusive an event is told to one, the first that takes it. Constant while registered.</summary>
+    public virtual bool IsExclusive => false;
+
+    /// <summary>As <see cref="Notify"/>, of an exclusive waiter: false when it had no use for the event, so that the next one hears of it.</summary>
+    public virtual bool TryNotify(EventMask events)
+    {
+        Notify(events);
+        return true;
+    }
 }

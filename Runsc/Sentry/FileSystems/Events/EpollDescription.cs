@@ -35,6 +35,9 @@ internal sealed class EpollDescription(SentryKernel kernel)
     private const int MaxNesting = 5;
 
     private const uint EventBits = 0x0fff_ffff;
+
+    // What may stand beside EPOLLEXCLUSIVE.
+    private const uint ExclusiveBits = (uint)(EventMask.In | EventMask.Out | EventMask.Err | EventMask.Hup) | Epoll.EPOLLWAKEUP | Epoll.EPOLLET | Epoll.EPOLLEXCLUSIVE;
     private const EventMask AlwaysWatched = EventMask.Err | EventMask.Hup;
 
     // Held while a set is put into another, so that two of them cannot close a circle together.
@@ -79,6 +82,11 @@ internal sealed class EpollDescription(SentryKernel kernel)
             return Errno.EPERM;
         }
 
+        if ((wanted.Events & Epoll.EPOLLEXCLUSIVE) != 0 && (file is EpollDescription || (wanted.Events & ~ExclusiveBits) != 0))
+        {
+            return Errno.EINVAL;
+        }
+
         if (file is not EpollDescription inner)
         {
             return AddCore(file, fd, wanted);
@@ -111,7 +119,7 @@ internal sealed class EpollDescription(SentryKernel kernel)
         return Errno.None;
     }
 
-    /// <summary>EPOLL_CTL_MOD. ENOENT.</summary>
+    /// <summary>EPOLL_CTL_MOD. ENOENT, EINVAL for an exclusive interest.</summary>
     public Errno Modify(FileDescription file, int fd, in EpollEvent wanted)
     {
         Interest? interest;
@@ -120,6 +128,11 @@ internal sealed class EpollDescription(SentryKernel kernel)
             if (!_interests.TryGetValue((file, fd), out interest))
             {
                 return Errno.ENOENT;
+            }
+
+            if (interest.IsExclusive)
+            {
+                return Errno.EINVAL;
             }
 
             // A waiter's mask is constant while it stands in a queue.
@@ -288,19 +301,22 @@ internal sealed class EpollDescription(SentryKernel kernel)
         }
     }
 
-    private void MakeReady(Interest interest)
+    /// <summary>True if the interest was not in the list, and somebody waits for the set.</summary>
+    private bool MakeReady(Interest interest)
     {
         lock (_readyMu)
         {
             if (interest.IsRemoved || interest.Watched == EventMask.None || interest.Node.List is not null)
             {
-                return;
+                return false;
             }
 
             _ready.AddLast(interest.Node);
         }
 
+        bool hasWaiters = !_waiters.IsEmpty;
         _waiters.Notify(EventMask.Readable);
+        return hasWaiters;
     }
 
     /// <summary>Lock held: _mu. The interest is out of the table: takes it out of everything else.</summary>
@@ -373,7 +389,12 @@ internal sealed class EpollDescription(SentryKernel kernel)
             Watched = Mask = (EventMask)(wanted.Events & EventBits) | AlwaysWatched;
         }
 
+        // Written before the interest stands in a queue, and only then for an exclusive one.
+        public override bool IsExclusive => (Events & Epoll.EPOLLEXCLUSIVE) != 0;
+
         public override void Notify(EventMask events) => epoll.MakeReady(this);
+
+        public override bool TryNotify(EventMask events) => epoll.MakeReady(this);
 
         public void Forget() => epoll.Forget(this);
     }

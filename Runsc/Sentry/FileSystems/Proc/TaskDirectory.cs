@@ -33,8 +33,8 @@ internal sealed class TaskDirectory : PseudoDirectory
         ("loginuid", Stat.S_IFREG, false, Text(0x1a4, (_, _, text) => Say(text, "4294967295"))),
         ("maps", Stat.S_IFREG, false, Text(0x124, TaskFiles.Maps)),
         ("mem", Stat.S_IFREG, false, (super, task, number) => new TaskMemoryFile(super, task, number)),
-        ("mountinfo", Stat.S_IFREG, false, Text(0x124, MountFiles.MountInfo)),
-        ("mounts", Stat.S_IFREG, false, Text(0x124, MountFiles.Mounts)),
+        ("mountinfo", Stat.S_IFREG, false, Mounts(MountFiles.MountInfo)),
+        ("mounts", Stat.S_IFREG, false, Mounts(MountFiles.Mounts)),
         ("net", Stat.S_IFDIR, false, (super, task, number) => new NetDirectory(super, task, number)),
         ("ns", Stat.S_IFDIR, false, (super, task, number) => new NamespaceDirectory(super, task, number)),
         ("oom_adj", Stat.S_IFREG, true, Text(0x1a4, (task, _, text) => Say(text, $"{task.ThreadGroup.OomScoreAdjust * 15 / 1000}\n"))),
@@ -99,6 +99,9 @@ internal sealed class TaskDirectory : PseudoDirectory
 
     private static Maker Text(uint permissions, Func<Task, ICaller, StringBuilder, Errno> generate) =>
         (super, task, number) => new TaskFile(super, task, permissions, number, generate);
+
+    private static Maker Mounts(Func<Task, ICaller, StringBuilder, Errno> generate) =>
+        (super, task, number) => new TaskFile(super, task, 0x124, number, generate) { Changes = seen => seen.MountNamespace.Changes };
 
     private static Errno Say(StringBuilder text, string line)
     {

@@ -5,6 +5,7 @@ using Runsc.Linux;
 using Runsc.Sentry.FileSystems.Pseudo;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
+using Runsc.Sentry.Waiting;
 
 namespace Runsc.Sentry.FileSystems.Proc;
 
@@ -22,9 +23,14 @@ internal sealed class TaskFile : PseudoFile
         Number = number;
     }
 
+    /// <summary>Where the text comes from something whose changes can be polled for.</summary>
+    public Func<Task, ChangeCount>? Changes { get; init; }
+
     protected override (uint Uid, uint Gid) Owner => OwnerOf(_task);
 
     public override Errno Generate(ICaller caller, StringBuilder text) => _task.ThreadGroup.IsDead ? Errno.ESRCH : _generate(_task, caller, text);
+
+    protected override ChangeCount? GetChanges() => Changes?.Invoke(_task);
 
     /// <summary>The task's effective ids; root's when it is not dumpable (prctl(2), PR_SET_DUMPABLE).</summary>
     public static (uint Uid, uint Gid) OwnerOf(Task task) =>

@@ -4,6 +4,7 @@ using System.Threading;
 using Runsc.Linux;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Vfs;
+using Runsc.Sentry.Waiting;
 
 namespace Runsc.Sentry.FileSystems.Pseudo;
 
@@ -21,6 +22,9 @@ internal abstract class PseudoFile(PseudoSuperBlock super, uint permissions) : P
 
     /// <summary>A write of one value (at most a page, as for sysctl). EINVAL for a bad one, EACCES or EPERM when it cannot be written.</summary>
     public virtual Errno Store(ICaller caller, ReadOnlySpan<byte> value) => Errno.EACCES;
+
+    /// <summary>What poll(2) of an open file tells of, as an exceptional condition; null where a file is always ready.</summary>
+    protected virtual ChangeCount? GetChanges() => null;
 
     /// <summary>Checked at open, after the mode bits.</summary>
     protected virtual Errno CheckOpen(ICaller caller, int flags) => Errno.None;
@@ -47,6 +51,27 @@ internal abstract class PseudoFile(PseudoSuperBlock super, uint permissions) : P
         // Guarded by _mu.
         private byte[]? _text;
         private long _position;
+
+        private readonly ChangeCount? _changes = inode.GetChanges();
+        private int _told = inode.GetChanges()?.Value ?? 0;
+
+        public override bool SupportsPoll => _changes is not null;
+
+        // As in Linux, a change is told once for each open file: whoever is told looks.
+        public override EventMask Readiness(EventMask mask)
+        {
+            EventMask ready = base.Readiness(mask);
+            if (_changes is { } changes && (mask & (EventMask.Pri | EventMask.Err)) != 0 && changes.Value is int now && Interlocked.Exchange(ref _told, now) != now)
+            {
+                ready |= EventMask.Err | (mask & EventMask.Pri);
+            }
+
+            return ready;
+        }
+
+        public override void Register(Waiter waiter) => _changes?.Waiters.Register(waiter);
+
+        public override void Unregister(Waiter waiter) => _changes?.Waiters.Unregister(waiter);
 
         public override long Read(ICaller caller, ref IoBuffer destination)
         {
