@@ -71,4 +71,25 @@ public sealed class PodmanTests : IDisposable
         Assert.Equal("137", Podman("inspect", "--format", "{{.State.ExitCode}}", "c").Output.Trim());
         Assert.Equal(0, Podman("rm", "c").Status);
     }
+
+    [PodmanFact]
+    public void Files_OfARunningContainer_AreCopiedBothWays()
+    {
+        Directory.CreateDirectory($"{_top}/volume");
+        File.CreateSymbolicLink($"{_top}/root/tmp/outside", "/etc/hostname");
+        Assert.Equal(0, Run("--detach", "--name", "cp", "--volume", $"{_top}/volume:/volume", "--rootfs", $"{_top}/root", "/bin/sh", "-c", "echo made > /tmp/made; echo in it > /volume/made; sleep 1000").Status);
+        for (int i = 0; i < 300 && !File.Exists($"{_top}/volume/made"); i++)
+        {
+            System.Threading.Thread.Sleep(100);
+        }
+
+        Assert.Equal((0, 0), (Podman("cp", "cp:/tmp/made", $"{_top}/one").Status, Podman("cp", "cp:/volume/made", $"{_top}/two").Status));
+        Assert.Equal(("made\n", "in it\n"), (File.ReadAllText($"{_top}/one"), File.ReadAllText($"{_top}/two")));
+        Assert.Equal((0, 0), (Podman("cp", $"{_top}/two", "cp:/tmp/back").Status, Podman("cp", $"{_top}/one", "cp:/volume/back").Status));
+        Assert.Equal("in it\nmade\n", Podman("exec", "cp", "/bin/cat", "/tmp/back", "/volume/back").Output);
+
+        // A link of the container's is followed in the container: what it names there, or nothing.
+        CommandResult link = Podman("cp", "cp:/tmp/outside", $"{_top}/three");
+        Assert.False(link.Status == 0 && File.ReadAllText($"{_top}/three") == File.ReadAllText("/etc/hostname"), link.ToString());
+    }
 }

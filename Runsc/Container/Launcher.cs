@@ -249,7 +249,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         int program = Own(HolderProgram.Open(socket), "the container's process");
 
         // It shows the container's namespaces to those who look for them by its number, as far as this user may make some.
-        int spaces = Environment.IsPrivilegedProcess ? HostProcess.CLONE_NEWIPC | HostProcess.CLONE_NEWUTS | HostProcess.CLONE_NEWPID : 0;
+        int spaces = Environment.IsPrivilegedProcess ? HostProcess.CLONE_NEWNS | HostProcess.CLONE_NEWIPC | HostProcess.CLONE_NEWUTS | HostProcess.CLONE_NEWPID : 0;
         List<int> joined = [];
         if (Environment.IsPrivilegedProcess)
         {
@@ -263,7 +263,8 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         _ = HostFile.SetCloseOnExec(socket, false);
 
         // What `docker top` shows is the host's ps.
-        state.Pid = HostProcess.Start(program, spec.Process!.Args!, [], spaces, joined);
+        using RootView? view = spaces == 0 ? null : ViewOf(state, spec);
+        state.Pid = HostProcess.Start(program, spec.Process!.Args!, [], spaces, joined, view: view);
         if (state.Pid < 0)
         {
             throw new RunscException($"cannot start the container's process: errno {-state.Pid}");
@@ -274,6 +275,23 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
         CloseOwn(socket);
         CloseOwn(program);
         PlaceOnHost(state.Pid, group, spec);
+    }
+
+    /// <summary>The container's root and its volumes as the host has them, for those who look for files through its process on the host (`podman cp`).</summary>
+    private RootView ViewOf(ContainerState state, Spec spec)
+    {
+        List<PlacedTree> trees = [];
+        foreach (MountSpec mount in spec.Mounts ?? [])
+        {
+            string source = Path.GetFullPath(Path.Combine(state.Bundle, mount.Source ?? ""));
+            if (MountOptions.Parse(mount).IsBind && TreeMount.TryClone(source) is int tree)
+            {
+                trees.Add(new PlacedTree(Own(tree, source), Directory.Exists(source), mount.Destination!));
+            }
+        }
+
+        // As the mounts of the container are made, unless changes stay in memory.
+        return new RootView(SpecLoader.RootOf(spec, state.Bundle), trees, makesPlaces: config.Overlay2 == "none");
     }
 
     private void StartGofer(

@@ -53,6 +53,9 @@ internal static class TreeMount
             : throw new RunscException($"cannot bind {path}: errno {-fd}");
     }
 
+    /// <summary>A tree with all that is mounted below, as a mount that is nowhere: a descriptor, close-on-exec; null where the host cannot.</summary>
+    public static int? TryClone(string path) => Clone(path, recursive: true) is >= 0 and int tree ? tree : null;
+
     /// <summary>A tree as a mount that is nowhere, and that nothing reaches: a descriptor, close-on-exec, or −errno.</summary>
     /// <param name="path">Its root.</param>
     /// <param name="recursive">With what is mounted below.</param>

@@ -57,8 +57,10 @@ internal static unsafe partial class HostProcess
     /// <param name="gate">With a new user namespace: a pipe from which the child reads one byte, written when its ids are mapped. Whoever executes a program
     /// before that loses all rights in the namespace. It then becomes user and group 0 of the namespace.</param>
     /// <param name="gateWriter">The pipe's other end, of which the child keeps no copy.</param>
+    /// <param name="view">With a new mount namespace: its root.</param>
     public static int Start(
-        int program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, int namespaces, IReadOnlyList<int>? joined = null, int gate = -1, int gateWriter = -1)
+        int program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, int namespaces, IReadOnlyList<int>? joined = null, int gate = -1, int gateWriter = -1,
+        RootView? view = null)
     {
         int count = joined?.Count ?? 0;
         int* spaces = stackalloc int[count + 1];
@@ -96,6 +98,7 @@ internal static unsafe partial class HostProcess
                 }
             }
 
+            view?.Enter();
             _ = RawExec(SysNo.execveat, program, empty, a, e, Fcntl.AT_EMPTY_PATH);
             RawExit(SysNo.exit_group, 127);
         }
