@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.IO;
 using System.Text.Json.Nodes;
 using Runsc.Tests.Support;
@@ -47,6 +48,27 @@ public sealed class SandboxNetworkTests
             cat ip_local_port_range ../netfilter/nf_conntrack_count; echo 1 > ../netfilter/nf_conntrack_count; true
             """]);
         Assert.Equal("0\ncubic\n1\nreno\n32768\t60999\n0\n", result.Output);
+    }
+
+    /// <summary>What the sandbox sends itself stands in the file once, with the lengths that it had; the log has a line for each.</summary>
+    [SandboxFact]
+    public void Packets_AreRecordedAndLogged()
+    {
+        using Sandbox sandbox = Make();
+        string file = Path.Combine(sandbox.Directory, "packets"), log = Path.Combine(sandbox.Directory, "log");
+        sandbox.Flags.AddRange([$"--pcap-log={file}-%ID%", "--log-packets", $"--debug-log={log}"]);
+        CommandResult result = sandbox.Run(["sh", "-c", "busybox ping -c 2 127.0.0.1 && busybox ping -c 1 -s 9000 127.0.0.1"]);
+        Assert.True(result.Status == 0, result.ToString());
+        Assert.Equal((UnixFileMode)0x180, File.GetUnixFileMode($"{file}-{sandbox.Id}"));
+        List<CapturedFrame> frames = CaptureFile.Read($"{file}-{sandbox.Id}");
+        const int small = 14 + 20 + 8 + 56, large = 14 + 20 + 8 + 9000;
+        Assert.Equal([small, small, small, small, large, large], frames.ConvertAll(frame => frame.Length));
+        Assert.Equal([8, 0, 8, 0, 8, 0], frames.ConvertAll(frame => (int)frame.Bytes[34]));
+        Assert.All(frames, frame => Assert.Equal(Math.Min(frame.Length, 4096), frame.Bytes.Length));
+        Assert.All(frames, frame => Assert.True(Math.Abs((DateTime.UtcNow - frame.Time).TotalMinutes) < 60, $"{frame.Time}"));
+        string[] lines = Array.FindAll(File.ReadAllLines(log), line => line.Contains(" packet ", StringComparison.Ordinal));
+        Assert.Equal(6, lines.Length);
+        Assert.EndsWith($"lo in 127.0.0.1 > 127.0.0.1 icmp type 8 code 0, {small} bytes", lines[0], StringComparison.Ordinal);
     }
 
     [SandboxFact]

@@ -29,6 +29,9 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
     private readonly Dictionary<string, ContainerHost> _containers = new(StringComparer.Ordinal);
     private int _living = 1;
 
+    // --pcap-log and --log-packets.
+    private PacketRecorder? _recorder;
+
     public SentryKernel Kernel => kernel;
 
     public ContainerHost First { get; private set; } = null!;
@@ -42,7 +45,7 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
     {
         try
         {
-            SandboxNetwork.Populate(Network, setup, sockets, info.Config.Network == "host");
+            SandboxNetwork.Populate(Network, setup, sockets, info.Config.Network == "host", _recorder);
             return null;
         }
         catch (RunscException error)
@@ -57,6 +60,12 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
         if (info.Config.Network == "host")
         {
             HostInetFamily.Register((NetNamespace)kernel.RootNetwork);
+        }
+
+        if (info.PcapFd >= 0 || info.Config.LogPackets)
+        {
+            _recorder = new PacketRecorder(Network, info.PcapFd, info.Config.LogPackets);
+            _recorder.Watch();
         }
 
         First = new ContainerHost(kernel, info, _host, "", kernel.RootUts, kernel.RootIpc);

@@ -23,6 +23,8 @@ internal static class GlobalOptions
         Text("--debug-log", "file for debug lines, or directory if it ends with a slash; %ID% and %COMMAND% are replaced", "PATH"),
         Switch("--strace", "log the application's system calls"),
         Text("--strace-syscalls", "only these calls, with commas between", "NAMES"),
+        Switch("--log-packets", "log the packets of the sandbox's interfaces, a line each"),
+        Text("--pcap-log", "file for the packets of the sandbox's interfaces, for tcpdump; %ID% is replaced", "FILE"),
         Words("--platform", "how application code is run: by virtualization, or, without /dev/kvm, by trapping its system calls", "kvm", "systrap"),
         Words("--network", "network of the container: its namespace's interfaces on our own TCP/IP (the default), loopback only, or the host's sockets", "sandbox", "none", "host"),
         Words("--file-access", "who else changes the root's files: nobody, or others on the host", "exclusive", "shared"),

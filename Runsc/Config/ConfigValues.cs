@@ -16,6 +16,8 @@ internal static class ConfigValues
         ["debug-log"] = (config, value) => config.DebugLog = value,
         ["strace"] = (config, value) => config.Strace = Flag(value),
         ["strace-syscalls"] = (config, value) => config.StraceSyscalls = value,
+        ["log-packets"] = (config, value) => config.LogPackets = Flag(value),
+        ["pcap-log"] = (config, value) => config.PcapLog = value,
         ["platform"] = (config, value) => config.Platform = value,
         ["network"] = (config, value) => config.Network = value,
         ["file-access"] = (config, value) => config.FileAccess = value,

@@ -33,6 +33,12 @@ internal sealed class RunscConfig
     /// <summary>Calls that the trace shows; empty: all.</summary>
     public string StraceSyscalls { get; set; } = "";
 
+    /// <summary>A line in the log for each packet of the sandbox's interfaces.</summary>
+    public bool LogPackets { get; set; }
+
+    /// <summary>File that gets the packets of the sandbox's interfaces; null for none.</summary>
+    public string? PcapLog { get; set; }
+
     /// <summary>kvm or systrap.</summary>
     public string Platform { get; set; } = "kvm";
 

@@ -180,6 +180,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             ControlFd = control,
             ReadyFd = bootReadyChild,
             LogFd = log,
+PcapFd = OpenPcap(state.Id),
             ExitFd = OpenStateFile(states.ExitFileOf(state.Id)),
             HolderFd = holder,
             Trees = bootTrees,
@@ -190,7 +191,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             ExecLabel = label,
             User = NamespacePlan.Maps(plan.UserIds, Nobody) && NamespacePlan.Maps(plan.GroupIds, Nobody) ? Nobody : 0,
         };
-        List<int> bootFds = [program, kvm, control, bootReadyChild, log, boot.ExitFd, holder];
+        List<int> bootFds = [program, kvm, control, bootReadyChild, log, boot.PcapFd, boot.ExitFd, holder];
         bootTrees.ForEach(tree => bootFds.Add(tree.Socket));
         foreach (int fd in standard)
         {
@@ -572,7 +573,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
 
     private int OpenLog(string id)
     {
-        if (!config.Debug && !config.Strace)
+        if (!config.Debug && !config.Strace && !config.LogPackets)
         {
             return -1;
         }
@@ -596,6 +597,18 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
 
         byte[] name = [.. Encoding.UTF8.GetBytes(path), 0];
         return Own(HostFile.OpenAt(Fcntl.AT_FDCWD, name, Fcntl.O_WRONLY | Fcntl.O_CREAT | Fcntl.O_APPEND | Fcntl.O_CLOEXEC, 0x1a4), path);
+    }
+
+    private int OpenPcap(string id)
+    {
+        if (config.PcapLog is not string path)
+        {
+            return -1;
+        }
+
+        path = path.Replace("%ID%", id, StringComparison.Ordinal);
+        return Own(
+            HostFile.OpenAt(Fcntl.AT_FDCWD, [.. Encoding.UTF8.GetBytes(path), 0], Fcntl.O_WRONLY | Fcntl.O_CREAT | Fcntl.O_TRUNC | Fcntl.O_CLOEXEC, 0x180), path);
     }
 
     private int Run(string name, string stage, int program, StartInfo info, List<int> descriptors, NamespacePlan plan, int namespaces, List<int> joined)

@@ -42,6 +42,9 @@ internal sealed class StartInfo : SpecCarrier
     /// <summary>Where debug lines go; −1 for nowhere.</summary>
     public int LogFd { get; set; } = -1;
 
+    /// <summary>Boot: where packets are recorded; −1 for nowhere.</summary>
+    public int PcapFd { get; set; } = -1;
+
     /// <summary>Boot: standard input, output and error of the container.</summary>
     public List<int> StandardFds { get; set; } = [];
 

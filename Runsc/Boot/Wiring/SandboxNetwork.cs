@@ -21,8 +21,9 @@ internal static class SandboxNetwork
     /// <param name="setup">What was read on the host.</param>
     /// <param name="sockets">Theirs by now.</param>
     /// <param name="isPicture">Nothing goes through the interfaces: the host's sockets are used.</param>
+    /// <param name="recorder">Sees the interfaces from their first frame on.</param>
     /// <exception cref="RunscException">One line for the user.</exception>
-    public static void Populate(NetworkStack stack, NetworkSetup setup, List<int> sockets, bool isPicture = false)
+    public static void Populate(NetworkStack stack, NetworkSetup setup, List<int> sockets, bool isPicture = false, PacketRecorder? recorder = null)
     {
         List<HostLinkDevice> devices = [];
         using (stack.Enter())
@@ -73,6 +74,7 @@ internal static class SandboxNetwork
             }
         }
 
+        recorder?.Watch();
         devices.ForEach(device => device.Start());
         if (setup.HasResolver && sockets.Count > devices.Count)
         {

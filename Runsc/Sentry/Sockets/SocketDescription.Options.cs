@@ -253,6 +253,9 @@ internal abstract partial class SocketDescription
     private int _busyPoll;
     private int _incomingCpu = -1;
     private long _pacingRate = -1;
+
+    /// <summary>SO_MAX_PACING_RATE in bytes a second; -1 for no limit.</summary>
+    protected long MaximumPacing => _pacingRate;
     private int _transmitRehash = 1;
     private int _bufferLock;
 

@@ -1,6 +1,8 @@
 using System;
+using System.Collections.Generic;
 using Runsc.NetStack;
 using Runsc.NetStack.Transport.Tcp;
+using Runsc.NetStack.Transport.Tcp.Congestion;
 using Xunit;
 
 namespace Runsc.Tests.Unit.NetStack.Tcp;
@@ -71,7 +73,7 @@ public sealed class TcpTransferTests
         public int Seed;
     }
 
-    private static (double Seconds, TcpLink Link) Transfer(TcpLink link, int seed, int up, int down, string congestion = "cubic")
+    private static (double Seconds, TcpLink Link) Transfer(TcpLink link, int seed, int up, int down, string congestion = "cubic", Action<TcpEndpoint>? eachStep = null)
     {
         Random random = new(seed);
         (TcpEndpoint client, TcpEndpoint listener) = link.Connect(
@@ -91,6 +93,7 @@ public sealed class TcpTransferTests
 
             a.Act(random);
             b.Act(random);
+            eachStep?.Invoke(client);
             Assert.True(link.Step() || (a.Ended && b.Ended), $"nothing more happens: {a.Sent} {b.Received}, {b.Sent} {a.Received}, seed {seed}");
         }
 
@@ -148,7 +151,7 @@ public sealed class TcpTransferTests
                 host.Tcp.Parameters.DefaultReceiveBuffer = random.Next(2) == 0 ? 131072 : 8192;
             }
 
-            Transfer(link, seed, random.Next(0, 200_000), random.Next(0, 200_000), random.Next(2) == 0 ? "cubic" : "reno");
+            Transfer(link, seed, random.Next(0, 200_000), random.Next(0, 200_000), random.Next(3) switch { 0 => "cubic", 1 => "reno", _ => "bbr" });
         }
     }
 
@@ -183,6 +186,90 @@ public sealed class TcpTransferTests
         Assert.True(link.MarkedPackets > 0);
         Assert.True(seconds < 5.0, $"{seconds} s");
         Assert.True(link.A.Tcp.Statistics.RetransSegs < 50, $"{link.A.Tcp.Statistics.RetransSegs} retransmissions");
+    }
+
+    /// <summary>Random loss is no congestion: BBR keeps near the rate of the link where CUBIC's window falls to a fraction of it.</summary>
+    [Theory]
+    [InlineData(0.01)]
+    [InlineData(0.03)]
+    public void Transfer_BbrOnLossyBottleneck_IsAheadOfCubic(double loss)
+    {
+        double[] seconds = new double[2];
+        for (int i = 0; i < 2; i++)
+        {
+            TcpLink link = new(12) { Rate = 2_500_000, Delay = 20_000_000, Queue = 50_000_000, Loss = loss };
+            (seconds[i], _) = Transfer(link, 12, 8_000_000, 0, i == 0 ? "bbr" : "cubic");
+        }
+
+        Assert.True(seconds[0] < 0.6 * seconds[1], $"bbr {seconds[0]} s, cubic {seconds[1]} s, 3.3 s at the rate of the link");
+        Assert.True(seconds[0] < 5.5, $"{seconds[0]} s for what takes 3.3 s at the rate of the link");
+    }
+
+    /// <summary>The rate is found, a deep queue is not filled but at the start, and the window is closed for a moment in every ten seconds to see the round trip.</summary>
+    [Fact]
+    public void Transfer_BbrOnDeepQueue_FindsRateAndRoundTrip()
+    {
+        TcpLink link = new(13) { Rate = 1_250_000, Delay = 10_000_000, Queue = 400_000_000 };
+        double found = 0;
+        long rtt = 0, late = 0, samples = 0;
+        bool probed = false;
+        long start = link.Clock.Monotonic;
+        (double seconds, _) = Transfer(link, 13, 25_000_000, 0, "bbr", client =>
+        {
+            if (link.Clock.Monotonic - start > 5_000_000_000 && client.TryGetBbr(out long bandwidth, out rtt, out double pacing, out double window))
+            {
+                found = Math.Max(found, bandwidth);
+                probed |= pacing == 1 && window == 1;
+                samples++;
+                late += client.GetInfo().Rtt > 45_000 ? 1 : 0;
+            }
+        });
+        Assert.InRange(found, 1_000_000, 1_300_000);
+        Assert.InRange(rtt, 19_000, 24_000);
+        Assert.True(probed, "the smallest round trip was never looked for");
+        Assert.True(late < samples / 10, $"{late} of {samples} times the queue was longer than the pipe");
+        Assert.True(seconds < 23.5, $"{seconds} s for what takes 21 s at the rate of the link");
+        Assert.Equal(0, link.A.Tcp.Statistics.RetransSegs);
+    }
+
+    [Theory]
+    [InlineData("cubic")]
+    [InlineData("bbr")]
+    public void Transfer_WithMaximumPacing_TakesItsTime(string congestion)
+    {
+        TcpLink link = new(14) { Delay = 2_000_000 };
+        (double seconds, _) = Transfer(link, 14, 2_000_000, 0, congestion, client =>
+        {
+            if (!client.IsConnected)
+            {
+                client.SetMaximumPacing(1_000_000);
+            }
+        });
+        Assert.InRange(seconds, 1.9, 2.5);
+    }
+
+    [Fact]
+    public void WindowedMaximum_KeepsTheLargestOfTheWindow()
+    {
+        WindowedMaximum maximum = default;
+        Random random = new(3);
+        List<double> all = [];
+        for (int round = 0; round < 1000; round++)
+        {
+            all.Add(random.NextDouble());
+            maximum.Add(10, round, all[^1]);
+            double last = 0;
+            for (int i = Math.Max(0, round - 10); i <= round; i++)
+            {
+                last = Math.Max(last, all[i]);
+            }
+
+            // It keeps three samples, so it may have forgotten the largest of the window's older part, and never says more than the window has.
+            Assert.True(maximum.Value <= last && maximum.Value >= all[^1]);
+        }
+
+        maximum.Add(10, 2000, 0.25);
+        Assert.Equal(0.25, maximum.Value);
     }
 
     [Fact]

@@ -8,12 +8,6 @@ internal sealed partial class TcpEndpoint
 {
     private long _lastAckAt;
 
-    // Delivery counters, in packets (draft-cheng-iccrg-delivery-rate-estimation).
-    private long _delivered;
-    private long _deliveredAt;
-    private long _firstSentAt;
-    private long _appLimited;
-
     /// <summary>False if the segment must be dropped: its acknowledgement is nonsense or far too old.</summary>
     private bool ProcessAck(ref TcpSegment segment)
     {
@@ -60,7 +54,8 @@ internal sealed partial class TcpEndpoint
 
         flags |= UpdateSendWindow(segment);
         long delivered = _delivered;
-        int lost = _lostOut;
+        long lost = _lost;
+        BeginRate();
         if (_ecnOk && (segment.Flags & TcpFlags.Ece) != 0 && !segment.IsSyn)
         {
             flags |= AckFlags.CongestionEcho;
@@ -112,7 +107,8 @@ internal sealed partial class TcpEndpoint
             ScheduleRetransmitOrProbe();
         }
 
-        ControlWindow((int)(_delivered - delivered), Math.Max(0, _lostOut - lost), flags);
+        FinishRate((int)(_delivered - delivered), (int)(_lost - lost));
+        ControlWindow((int)(_delivered - delivered), (int)(_lost - lost), flags);
         ResendAfterAck(resend);
         return _state != TcpState.Closed;
     }
@@ -280,11 +276,14 @@ internal sealed partial class TcpEndpoint
         {
             sample = (now - firstAcked) / Microsecond;
             long recent = (now - lastAcked) / Microsecond;
+            _rate.Rtt = recent;
+            _rate.IsAckDelayed = packetsAcked == 1 && ack - priorUna < _mssCache && _sackSentAt == 0;
             _rtt.UpdateMinimum(recent, now);
             _congestion.OnSample(recent, _sndUna, _sndNxt, now);
         }
         else if (_sackSentAt != 0)
         {
+            _rate.Rtt = (now - _sackSentAt) / Microsecond;
             sample = (now - _sackSentAt) / Microsecond;
             _rtt.UpdateMinimum(sample, now);
         }
@@ -326,19 +325,18 @@ internal sealed partial class TcpEndpoint
         return flags;
     }
 
+    private void TakeHandshakeSample(long sample, SeqNum una)
+    {
+        TakeRttSample(sample, una);
+        _rtt.UpdateMinimum(sample, _stack.Now);
+    }
+
     private void TakeRttSample(long sample, SeqNum una)
     {
         _rtt.Sample(sample, una, _sndNxt);
         _rto = _rtt.Rto;
         _backoff = 0;
         SampleReceiveRtt(sample, isUpperBound: false);
-    }
-
-    private void CountDelivered(TxSegment segment, int count, long now)
-    {
-        _delivered += count;
-        _deliveredAt = now;
-        _firstSentAt = segment.SentAt;
     }
 
     /// <summary>Drops the acknowledged packets in front of a segment of several; returns how many.</summary>

@@ -320,7 +320,7 @@ internal sealed partial class TcpEndpoint
         {
             if (!syn.WasRetransmitted)
             {
-                TakeRttSample((_stack.Now - syn.SentAt) / Microsecond, ack);
+                TakeHandshakeSample((_stack.Now - syn.SentAt) / Microsecond, ack);
             }
             else if (_timestampsOk)
             {
@@ -361,6 +361,7 @@ internal sealed partial class TcpEndpoint
             _rto = InitialRto;
         }
 
+        BeginCongestion();
         GrowSendBuffer();
         _spaceBytes = Math.Min(_rcvWnd, 10 * _advertisedMss);
         _spaceTime = _stack.Now;
@@ -409,9 +410,10 @@ internal sealed partial class TcpEndpoint
         child._port.ReusePort = listener._port.ReusePort;
         child._port.User = listener._port.User;
         child._isBound = false;
+        child._maximumPacing = listener._maximumPacing;
         if (Congestion.CongestionControl.Create(listener._congestion.Name, child._window) is { } congestion)
         {
-            child._congestion = congestion;
+            child.UseCongestion(congestion);
         }
 
         child.Reroute();

@@ -46,8 +46,40 @@ internal sealed partial class TcpEndpoint
                 return NetError.NotFound;
             }
 
-            _congestion = congestion;
+            UseCongestion(congestion);
+            if (IsSynchronized)
+            {
+                BeginCongestion();
+            }
+
             return NetError.None;
+        }
+    }
+
+    /// <summary>Bytes a second; without an algorithm that paces, what would not slow the window down.</summary>
+    private ulong PacingRate
+    {
+        get
+        {
+            if (_isRateBased || !_rtt.HasSample)
+            {
+                return _pacingRate != 0 ? (ulong)_pacingRate : ulong.MaxValue;
+            }
+
+            double ahead = _window.Size < _window.Threshold / 2 ? 2 : 1.2;
+            ulong limit = _maximumPacing == 0 ? ulong.MaxValue : (ulong)_maximumPacing;
+            return Math.Min(limit, (ulong)(ahead * _mssCache * Math.Max(_window.Size, _packetsOut) * 1e6 / Math.Max(1, _rtt.Smoothed)));
+        }
+    }
+
+    /// <summary>What BBR has found out, for TCP_CC_INFO; false with another algorithm. Bytes a second, microseconds.</summary>
+    public bool TryGetBbr(out long bandwidth, out long minimumRtt, out double pacingGain, out double windowGain)
+    {
+        using (_stack.Enter())
+        {
+            Congestion.Bbr? bbr = _congestion as Congestion.Bbr;
+            (bandwidth, minimumRtt, pacingGain, windowGain) = bbr is null ? default : (bbr.Bandwidth, bbr.MinimumRtt, bbr.PacingGain, bbr.CurrentWindowGain);
+            return bbr is not null;
         }
     }
 
@@ -105,6 +137,10 @@ internal sealed partial class TcpEndpoint
                 BytesRetransmitted = (ulong)_bytesRetransmitted,
                 DuplicateSacks = (uint)_dsacksReceived,
                 ReorderingSeen = (uint)_reorderingSeen,
+                DeliveryRate = _shownInterval == 0 ? 0 : (ulong)(_shownDelivered * 1e6 * _mssCache / _shownInterval),
+                IsDeliveryAppLimited = _shownAppLimited,
+                PacingRate = PacingRate,
+                MaximumPacingRate = _maximumPacing == 0 ? ulong.MaxValue : (ulong)_maximumPacing,
                 PeerWindow = (uint)_sndWnd,
                 ReceiveWindow = (uint)_rcvWnd,
             });

@@ -63,7 +63,7 @@ internal sealed partial class TcpEndpoint
     private bool Push(int mss, bool forceSmall = false, bool one = false)
     {
         int sentPackets = 0;
-        bool windowLimited = false;
+        bool windowLimited = false, paced = false;
         RestartAfterIdle(_stack.Now);
         while (HasUnsent && CanSendData)
         {
@@ -72,6 +72,17 @@ internal sealed partial class TcpEndpoint
             {
                 windowLimited = true;
                 break;
+            }
+
+            if (_pacingRate != 0 && !one)
+            {
+                if (IsPaced())
+                {
+                    paced = true;
+                    break;
+                }
+
+                quota = Math.Min(quota, PaceQuantum);
             }
 
             int length = NextLength(mss, quota, forceSmall || one);
@@ -109,7 +120,7 @@ internal sealed partial class TcpEndpoint
             return false;
         }
 
-        if (_packetsOut == 0 && HasUnsent)
+        if (_packetsOut == 0 && HasUnsent && !paced)
         {
             ArmWindowProbe();
             return true;
@@ -233,6 +244,7 @@ internal sealed partial class TcpEndpoint
         long now = _stack.Now;
         if (first)
         {
+            _congestion.WasAppLimited = _appLimited != 0;
             _congestion.OnRestart(_lastSent == 0 ? 0 : now - _lastSent, now);
         }
 
@@ -428,6 +440,10 @@ internal sealed partial class TcpEndpoint
         {
             _dataSegmentsOut += count;
             _bytesSent += length;
+            if (_pacingRate != 0)
+            {
+                NotePaced(length + (count * (header.Length + IpHeaderSize)));
+            }
         }
 
         _protocol.Statistics.OutSegs += count;

@@ -240,6 +240,11 @@ internal sealed partial class TcpEndpoint
         {
             segment.IsLost = true;
             _lostOut += segment.Count;
+            _lost += segment.Count;
+        }
+        else if (segment.IsRetransmitted)
+        {
+            _lost += segment.Count;
         }
 
         if (segment.IsRetransmitted)
@@ -299,7 +304,7 @@ internal sealed partial class TcpEndpoint
 
     private void EndReduction()
     {
-        if (_window.Threshold < int.MaxValue && (_congestionState == CongestionState.Reduced || _canUndo))
+        if (!_isRateBased && _window.Threshold < int.MaxValue && (_congestionState == CongestionState.Reduced || _canUndo))
         {
             _window.Size = _window.Threshold;
         }
@@ -583,7 +588,12 @@ internal sealed partial class TcpEndpoint
     /// <summary>After an acknowledgement: reduces the window at the rate of delivery, or lets the algorithm grow it.</summary>
     private void ControlWindow(int delivered, int lost, AckFlags flags)
     {
-        if (InReduction)
+        if (_isRateBased)
+        {
+            _congestion.OnRate(_rate);
+            UpdatePacing();
+        }
+        else if (InReduction)
         {
             ReduceWindow(delivered, lost, flags);
         }
@@ -597,7 +607,7 @@ internal sealed partial class TcpEndpoint
     /// <summary>PRR (RFC 6937) with the conservative bound while more is being lost.</summary>
     private void ReduceWindow(int delivered, int lost, AckFlags flags)
     {
-        if (delivered <= 0 || _window.PriorSize == 0)
+        if (delivered <= 0 || _window.PriorSize == 0 || _isRateBased)
         {
             return;
         }
@@ -659,7 +669,7 @@ internal sealed partial class TcpEndpoint
         for (TxSegment? segment = _flight.First; segment is not null; segment = segment.Next)
         {
             int quota = _window.Size - InFlight;
-            if (quota <= 0)
+            if (quota <= 0 || (_pacingRate != 0 && IsPaced()))
             {
                 break;
             }
@@ -669,7 +679,7 @@ internal sealed partial class TcpEndpoint
                 continue;
             }
 
-            if (!Retransmit(segment, quota))
+            if (!Retransmit(segment, _pacingRate == 0 ? quota : Math.Min(quota, PaceQuantum)))
             {
                 break;
             }
@@ -714,7 +724,7 @@ internal sealed partial class TcpEndpoint
     {
         long idle = now - _lastSent;
         long timeout = _rto * Microsecond;
-        if (!_protocol.Parameters.SlowStartAfterIdle || _packetsOut > 0 || _lastSent == 0 || idle <= timeout)
+        if (!_protocol.Parameters.SlowStartAfterIdle || _isRateBased || _packetsOut > 0 || _lastSent == 0 || idle <= timeout)
         {
             return;
         }

@@ -119,6 +119,7 @@ internal sealed partial class TcpEndpoint
             return NetError.WouldBlock;
         }
 
+        CheckAppLimited();
         return NetError.None;
     }
 

@@ -64,6 +64,7 @@ internal sealed partial class TcpEndpoint
         StopTransmitTimer();
         _stack.Cancel(_ackTimer);
         _stack.Cancel(_keepAliveTimer);
+        StopPacing();
         _ackPending = false;
     }
 

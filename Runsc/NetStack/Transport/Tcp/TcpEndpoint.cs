@@ -57,7 +57,7 @@ internal sealed partial class TcpEndpoint : TcpFlow
         IsV6 = isV6;
         LocalAddress = isV6 ? IpAddress.AnyV6 : IpAddress.AnyV4;
         RemoteAddress = LocalAddress;
-        _congestion = CongestionControl.Create(protocol.Parameters.CongestionControl, _window) ?? new Cubic(_window);
+        UseCongestion(CongestionControl.Create(protocol.Parameters.CongestionControl, _window) ?? new Cubic(_window));
         _transmitTimer = new TransmitTimer(this);
         _ackTimer = new AckTimer(this);
         _keepAliveTimer = new KeepAliveTimer(this);

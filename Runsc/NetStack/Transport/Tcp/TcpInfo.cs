@@ -53,6 +53,12 @@ internal struct TcpInfo
     public uint MinimumRtt;
     public uint DataSegmentsIn;
     public uint DataSegmentsOut;
+    /// <summary>Bytes a second.</summary>
+    public ulong PacingRate;
+
+    public ulong MaximumPacingRate;
+    public ulong DeliveryRate;
+    public bool IsDeliveryAppLimited;
     public uint Delivered;
     public ulong BytesSent;
     public ulong BytesRetransmitted;

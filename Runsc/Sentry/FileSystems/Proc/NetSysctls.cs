@@ -4,6 +4,7 @@ using System.Text;
 using Runsc.Linux;
 using Runsc.NetStack.Core;
 using Runsc.NetStack.Transport.Tcp;
+using Runsc.NetStack.Transport.Tcp.Congestion;
 using Runsc.Sentry.FileSystems.Pseudo;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
@@ -49,8 +50,8 @@ internal sealed class NetSysctls(PseudoSuperBlock super, SentryKernel kernel)
         .Add("ip_unprivileged_port_start", Stack(p => p.UnprivilegedPortStart, (p, v) => p.UnprivilegedPortStart = (int)v, 0, ushort.MaxValue))
         .Add("ping_group_range", new Numbers(this, n => [n.PingGroups.First, n.PingGroups.Last], (n, v) => n.PingGroups = v[0] <= v[1] ? ((uint)v[0], (uint)v[1]) : (1, 0), 0, int.MaxValue))
         .Add("tcp_abort_on_overflow", Tcp(p => p.AbortOnOverflow ? 1 : 0, (p, v) => p.AbortOnOverflow = v != 0))
-        .Add("tcp_allowed_congestion_control", Fixed("reno cubic"))
-        .Add("tcp_available_congestion_control", Fixed("reno cubic"))
+        .Add("tcp_allowed_congestion_control", Fixed(string.Join(' ', CongestionControl.Names)))
+        .Add("tcp_available_congestion_control", Fixed(string.Join(' ', CongestionControl.Names)))
         .Add("tcp_base_mss", Tcp(p => p.BaseMss, (p, v) => p.BaseMss = (int)v, 48, 65535))
         .Add("tcp_congestion_control", new CongestionFile(this))
         .Add("tcp_dsack", Tcp(p => p.DuplicateSack ? 1 : 0, (p, v) => p.DuplicateSack = v != 0, 0, 1))
@@ -186,7 +187,7 @@ internal sealed class NetSysctls(PseudoSuperBlock super, SentryKernel kernel)
 
         public override Errno Store(ICaller caller, ReadOnlySpan<byte> value)
         {
-            if (Words(value) is not [("reno" or "cubic") and var name])
+            if (Words(value) is not [string name] || !CongestionControl.Names.Contains(name))
             {
                 return Errno.ENOENT;
             }

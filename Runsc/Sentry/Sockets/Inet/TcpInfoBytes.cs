@@ -1,4 +1,5 @@
 using System;
+using System.Runtime.InteropServices;
 using Runsc.NetStack.Transport.Tcp;
 
 namespace Runsc.Sentry.Sockets.Inet;
@@ -7,6 +8,27 @@ namespace Runsc.Sentry.Sockets.Inet;
 internal static class TcpInfoBytes
 {
     public const int Size = 232;
+
+    /// <summary>struct tcp_bbr_info of linux/inet_diag.h.</summary>
+    public const int BbrSize = 20;
+
+    /// <summary>What TCP_CC_INFO and INET_DIAG_BBRINFO tell; 0 bytes with algorithms that tell nothing.</summary>
+    public static int WriteCongestion(TcpEndpoint endpoint, Span<byte> room)
+    {
+        const int unit = 256;
+        if (!endpoint.TryGetBbr(out long bandwidth, out long minimumRtt, out double pacingGain, out double windowGain))
+        {
+            return 0;
+        }
+
+        ReadOnlySpan<uint> words =
+        [
+            unchecked((uint)bandwidth), (uint)(bandwidth >> 32), (uint)Math.Min(minimumRtt, uint.MaxValue), (uint)(pacingGain * unit), (uint)(windowGain * unit),
+        ];
+        int length = Math.Min(BbrSize, room.Length);
+        MemoryMarshal.AsBytes(words)[..length].CopyTo(room);
+        return length;
+    }
 
     /// <summary>Writes as much as there is room for: the bytes written.</summary>
     public static int Write(TcpEndpoint endpoint, Span<byte> room)
@@ -32,9 +54,9 @@ internal static class TcpInfoBytes
             BitConverter.TryWriteBytes(all[(8 + (i * 4))..], words[i]);
         }
 
-        // No pacing: the rate has no limit.
-        BitConverter.TryWriteBytes(all[104..], ulong.MaxValue);
-        BitConverter.TryWriteBytes(all[112..], ulong.MaxValue);
+        all[7] = (byte)(info.IsDeliveryAppLimited ? 1 : 0);
+        BitConverter.TryWriteBytes(all[104..], info.PacingRate);
+        BitConverter.TryWriteBytes(all[112..], info.MaximumPacingRate);
         BitConverter.TryWriteBytes(all[120..], info.BytesAcked);
         BitConverter.TryWriteBytes(all[128..], info.BytesReceived);
         BitConverter.TryWriteBytes(all[136..], info.SegmentsOut);
@@ -43,6 +65,7 @@ internal static class TcpInfoBytes
         BitConverter.TryWriteBytes(all[148..], info.MinimumRtt);
         BitConverter.TryWriteBytes(all[152..], info.DataSegmentsIn);
         BitConverter.TryWriteBytes(all[156..], info.DataSegmentsOut);
+        BitConverter.TryWriteBytes(all[160..], info.DeliveryRate);
         BitConverter.TryWriteBytes(all[192..], info.Delivered);
         BitConverter.TryWriteBytes(all[200..], info.BytesSent);
         BitConverter.TryWriteBytes(all[208..], info.BytesRetransmitted);

@@ -87,6 +87,9 @@ internal sealed partial class TcpSocket
             case Socket.SO_KEEPALIVE:
                 _endpoint.SetKeepAlive(Has(SocketFlags.KeepAlive));
                 break;
+            case Socket.SO_MAX_PACING_RATE:
+                _endpoint.SetMaximumPacing(Math.Max(MaximumPacing, 0));
+                break;
         }
     }
 
@@ -269,6 +272,8 @@ internal sealed partial class TcpSocket
                 text.Clear();
                 Encoding.ASCII.GetBytes(_endpoint.CongestionName, text);
                 return Put(value, text);
+            case Socket.TCP_CC_INFO:
+                return TcpInfoBytes.WriteCongestion(_endpoint, value);
             case Socket.TCP_ULP:
                 return 0;
         }

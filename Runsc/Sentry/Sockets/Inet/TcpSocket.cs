@@ -121,6 +121,8 @@ internal sealed partial class TcpSocket : InetSocket
     /// <summary>TCP_INFO: the bytes written.</summary>
     public int WriteInfo(Span<byte> room) => TcpInfoBytes.Write(_endpoint, room);
 
+    public int WriteCongestion(Span<byte> room) => TcpInfoBytes.WriteCongestion(_endpoint, room);
+
     public string CongestionName => _endpoint.CongestionName;
 
     protected override Errno TakeError() => NetErrors.ToErrno(_endpoint.TakeError());

@@ -187,7 +187,7 @@ internal static class DiagFamily
 
     private static void WriteInet(int type, InetSocket socket, in Description one, int extensions, bool isDump, NetlinkWriter writer)
     {
-        const int memory = 1, info = 2, congestion = 4, service = 5, trafficClass = 6, socketMemory = 7, shutdown = 8, v6Only = 11;
+        const int memory = 1, info = 2, vegas = 3, congestion = 4, service = 5, trafficClass = 6, socketMemory = 7, shutdown = 8, v6Only = 11, bbr = 16;
         WriteHead(type, isDump, socket.Family, one, 0, socket.BoundInterface, socket.Cookie, writer);
         writer.Add(0u);
         writer.Add((uint)one.Receive);
@@ -236,6 +236,12 @@ internal static class DiagFamily
             if (Wants(congestion))
             {
                 writer.Attribute(congestion, tcp.CongestionName);
+            }
+
+            Span<byte> found = stackalloc byte[TcpInfoBytes.BbrSize];
+            if ((Wants(vegas) || Wants(bbr)) && tcp.WriteCongestion(found) is > 0 and var length)
+            {
+                writer.Attribute(bbr, found[..length]);
             }
         }
 

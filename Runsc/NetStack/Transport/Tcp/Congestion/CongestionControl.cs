@@ -11,15 +11,38 @@ internal abstract class CongestionControl(CongestionWindow window)
 
     public static ReadOnlySpan<string> Names => s_names;
 
-    private static readonly string[] s_names = ["cubic", "reno"];
+    private static readonly string[] s_names = ["reno", "cubic", "bbr"];
 
     /// <summary>Null if no algorithm has the name.</summary>
     public static CongestionControl? Create(string name, CongestionWindow window) => name switch
     {
         "cubic" => new Cubic(window),
         "reno" => new Reno(window),
+        "bbr" => new Bbr(window),
         _ => null,
     };
+
+    /// <summary>It sets the window itself, by <see cref="OnRate"/>, in all states; else it is reduced after losses and grows by <see cref="Grow"/>.</summary>
+    public virtual bool IsRateBased => false;
+
+    /// <summary>Bytes a second that go out at most; 0 for no limit.</summary>
+    public virtual long PacingRate => 0;
+
+    /// <summary>It sends less than the application wants: rates that are measured meanwhile are lower bounds.</summary>
+    public virtual bool HoldsBack => false;
+
+    /// <summary>Set before <see cref="OnRestart"/>: the application had nothing to send before.</summary>
+    public bool WasAppLimited { get; set; }
+
+    /// <summary>The connection stands, or the algorithm is chosen for one that does. Microseconds, 0 and long.MaxValue if unknown; bytes of a segment; nanoseconds.</summary>
+    public virtual void OnEstablished(long smoothedRtt, long minimumRtt, int mss, long now)
+    {
+    }
+
+    /// <summary>After each acknowledgement, if <see cref="IsRateBased"/>.</summary>
+    public virtual void OnRate(in RateSample sample)
+    {
+    }
 
     /// <summary>The threshold after a loss or a mark, at least 2.</summary>
     public abstract int ThresholdAfterLoss();
