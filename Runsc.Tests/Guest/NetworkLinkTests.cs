@@ -17,6 +17,7 @@ public sealed class NetworkLinkTests : IDisposable
     [InlineData("namespaces")]
     [InlineData("bridge")]
     [InlineData("forward")]
+    [InlineData("sysctls")]
     public void Script_OnHostAndInSandbox_SaysTheSame(string name) => Compare(name);
 
     [SandboxFact]

@@ -111,6 +111,8 @@ public sealed class SandboxNetworkTests
             ip -n {name}i link set lo up; ip -n {name}i link set eth0 up
             ip -n {name}i addr add 10.77.0.2/24 brd + dev eth0; ip -n {name}i -6 addr add fd77::2/64 dev eth0 nodad
             ip -n {name}i route add default via 10.77.0.1
+            ip netns exec {name}i sh -c 'cd /proc/sys/net/ipv4; echo 1 > ip_forward; echo 0 > conf/lo/forwarding; echo 2 > conf/eth0/rp_filter; echo 77 > ip_unprivileged_port_start
+                echo 40000 50000 > ip_local_port_range; echo 7 > tcp_keepalive_probes; echo 99 > ip_default_ttl; echo 0 > ../ipv6/conf/eth0/accept_ra'
             """;
         try
         {
@@ -120,6 +122,7 @@ public sealed class SandboxNetworkTests
             spaces.RemoveAll(space => (string)space!["type"]! == "network");
             spaces.Add(new JsonObject { ["type"] = "network", ["path"] = $"/run/netns/{name}i" });
             sandbox.Config["process"]!["args"] = new JsonArray("sh", "-c", "echo inside > /tmp/index.html; exec busybox httpd -f -p 80 -h /tmp");
+            sandbox.Config["linux"]!["sysctl"] = new JsonObject { ["net.ipv4.ip_default_ttl"] = "60" };
             sandbox.WriteConfig();
             CommandResult result = CommandRunner.Run("/bin/sh", ["-c", $"{TestEnvironment.Binary} --root {sandbox.State} {string.Join(' ', sandbox.Flags)} run --detach --bundle {sandbox.Bundle} {sandbox.Id} </dev/null >/dev/null 2>{sandbox.Directory}/error"]);
             Assert.True(result.Status == 0, File.ReadAllText($"{sandbox.Directory}/error"));
@@ -127,6 +130,11 @@ public sealed class SandboxNetworkTests
             Assert.Contains("inet 10.77.0.2/24 brd 10.77.0.255", inside, StringComparison.Ordinal);
             Assert.Contains("inet6 fd77::2/64", inside, StringComparison.Ordinal);
             Assert.Contains("default via 10.77.0.1", inside, StringComparison.Ordinal);
+
+            // The host's values of the namespace, but for what the specification says; a namespace inside begins with those of IPv4's interfaces.
+            const string values = "cd /proc/sys/net/ipv4; cat ip_forward conf/lo/forwarding conf/eth0/rp_filter ip_unprivileged_port_start ip_local_port_range tcp_keepalive_probes ip_default_ttl"
+                + " ../ipv6/conf/eth0/accept_ra; busybox unshare -n cat ip_forward conf/lo/forwarding tcp_keepalive_probes";
+            Assert.Equal("1\n0\n2\n77\n40000\t50000\n7\n60\n0\n1\n1\n9\n", sandbox.Runsc(["exec", "--cap", "CAP_SYS_ADMIN", sandbox.Id, "sh", "-c", values]).Output);
             foreach (string address in new[] { "10.77.0.2", "fd77::2" })
             {
                 string fetch = $"exec 3<>/dev/tcp/{address}/80 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3";

@@ -6,9 +6,11 @@ using Runsc.Boot.Wiring;
 using Runsc.Common;
 using Runsc.Control;
 using Runsc.Host.Syscalls;
+using Runsc.Linux;
 using Runsc.NetStack.Core;
 using Runsc.Platform;
 using Runsc.Sentry.FileSystems.Host;
+using Runsc.Sentry.FileSystems.Proc;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Ipc;
 using Runsc.Sentry.Kernel.Tasks;
@@ -45,12 +47,29 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
     {
         try
         {
+            // What the specification says has been set already, and wins.
+            Dictionary<string, string> given = info.Spec?.Linux?.Sysctl ?? [];
+            TakeSysctls(setup.Sysctls, given, ofInterfaces: false);
             SandboxNetwork.Populate(Network, setup, sockets, info.Config.Network == "host", _recorder);
+            TakeSysctls(setup.Sysctls, given, ofInterfaces: true);
             return null;
         }
         catch (RunscException error)
         {
             return error.Message;
+        }
+    }
+
+    private void TakeSysctls(Dictionary<string, string> values, Dictionary<string, string> given, bool ofInterfaces)
+    {
+        foreach ((string path, string value) in values)
+        {
+            bool isOfInterface = path.Split('/') is [_, "conf", not ("all" or "default"), _];
+            if (isOfInterface == ofInterfaces && !given.ContainsKey("net." + path.Replace('/', '.')) && !given.ContainsKey("net/" + path)
+                && NetSysctls.Store(kernel, path, value) is not Errno.None and var error)
+            {
+                Log.Debug($"net/{path} = {value} of the host is not taken over: {ErrorText.Of(error)}");
+            }
         }
     }
 

@@ -161,7 +161,7 @@ internal sealed partial class ContainerManager(RunscConfig config)
             // Kept before anything is changed, so that it can be put back whatever happens to this process.
             NetworkSetup setup = config.Network == "host"
                 ? NetworkScraper.Look(sandbox.Pid, config.Rootless)
-                : NetworkScraper.TakeOver(sandbox.Pid, sockets, found => Keep(sandbox, found), config.Rootless);
+                : NetworkScraper.TakeOver(sandbox.Pid, sockets, found => Keep(sandbox, found), config.Rootless, withSysctls: sandbox.NetworkPath is not null);
             Call(state, new ControlRequest { Command = "network", Network = setup }, [.. sockets]);
             sandbox.HasNetwork = true;
             _states.SaveSandbox(sandbox);

@@ -7,6 +7,9 @@ internal sealed class NetworkSetup
 {
     public List<LinkSetup> Links { get; set; } = [];
 
+    /// <summary>Values below /proc/sys/net that were set for the namespace, by path; those of interfaces come after those of all.</summary>
+    public Dictionary<string, string> Sysctls { get; set; } = [];
+
     /// <summary>Docker's name server listens in the namespace: the last descriptor is a UDP socket that is connected to it.</summary>
     public bool HasResolver { get; set; }
 }

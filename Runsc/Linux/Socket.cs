@@ -435,6 +435,7 @@ internal static class Socket
     public const int PACKET_VERSION = 10;
     public const int PACKET_HDRLEN = 11;
     public const int PACKET_RESERVE = 12;
+    public const int PACKET_FANOUT = 18;
     public const int PACKET_IGNORE_OUTGOING = 23;
     public const int SOL_ATM = 264;
     public const int SOL_AAL = 265;

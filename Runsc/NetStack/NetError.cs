@@ -106,4 +106,7 @@ internal enum NetError
 
     /// <summary>ELOOP: a bridge within a bridge.</summary>
     Loop,
+
+    /// <summary>ENOSPC.</summary>
+    NoSpace,
 }

@@ -35,12 +35,7 @@ internal static class SandboxNetwork
             {
                 if (link.IsLoopback)
                 {
-                    stack.Loopback!.Ipv6Disabled = link.Ipv6Disabled;
-                    if (link.Ipv6Disabled && stack.Loopback.FindOwn(IpAddress.LoopbackV6) is { } own)
-                    {
-                        stack.RemoveAddress(own);
-                    }
-
+                    stack.Loopback!.Ipv6Disabled |= link.Ipv6Disabled;
                     AddAddresses(stack, stack.Loopback!, link);
                     continue;
                 }
@@ -63,7 +58,7 @@ internal static class SandboxNetwork
 
                 Check(stack.AddInterface(link.Name, device, out NetworkInterface? added, link.Index), link.Name);
                 added!.QueueLength = link.QueueLength;
-                added.Ipv6Disabled = link.Ipv6Disabled;
+                added.Ipv6Disabled |= link.Ipv6Disabled;
                 stack.SetUp(added, up: true);
                 AddAddresses(stack, added, link);
             }
@@ -117,7 +112,7 @@ internal static class SandboxNetwork
         foreach (AddressSetup address in link.Addresses)
         {
             IpAddress own = Parse(address.Address);
-            if (own.IsV6 && link.Ipv6Disabled)
+            if (own.IsV6 && target.Ipv6Disabled)
             {
                 continue;
             }
@@ -151,7 +146,7 @@ internal static class SandboxNetwork
             IpAddress destination = Parse(route.Destination);
 
             // Routes of the kernel came with the addresses.
-            if (route.Protocol == KernelProtocol || (destination.IsV6 && link.Ipv6Disabled))
+            if (route.Protocol == KernelProtocol || (destination.IsV6 && output is { Ipv6Disabled: true }))
             {
                 continue;
             }

@@ -29,15 +29,16 @@ internal static class NetworkScraper
     /// <param name="descriptors">Gets the packet sockets, in the order of the links that are not loopback.</param>
     /// <param name="keep">Gets what is found, before anything is changed.</param>
     /// <param name="rootless">An ordinary user's.</param>
+    /// <param name="withSysctls">Somebody has made the namespace, and may have set values there.</param>
     /// <exception cref="RunscException">One line for the user.</exception>
-    public static NetworkSetup TakeOver(int pid, List<int> descriptors, Action<NetworkSetup>? keep = null, bool rootless = false) =>
-        InNamespace(pid, rootless, () => Read(descriptors, keep));
+    public static NetworkSetup TakeOver(int pid, List<int> descriptors, Action<NetworkSetup>? keep = null, bool rootless = false, bool withSysctls = false) =>
+        InNamespace(pid, rootless, () => Read(descriptors, keep, withSysctls));
 
     /// <summary>Reads what is in the network namespace of a process, and leaves it there.</summary>
     /// <param name="pid">The sandbox's process.</param>
     /// <param name="rootless">An ordinary user's.</param>
     /// <exception cref="RunscException">One line for the user.</exception>
-    public static NetworkSetup Look(int pid, bool rootless) => InNamespace(pid, rootless, () => Read(null, null));
+    public static NetworkSetup Look(int pid, bool rootless) => InNamespace(pid, rootless, () => Read(null, null, withSysctls: false));
 
     private static NetworkSetup InNamespace(int pid, bool rootless, Func<NetworkSetup> work)
     {
@@ -106,7 +107,8 @@ internal static class NetworkScraper
 
     /// <param name="descriptors">Gets the packet sockets; null: everything stays where it is.</param>
     /// <param name="keep">Gets what is found, before anything is changed.</param>
-    private static NetworkSetup Read(List<int>? descriptors, Action<NetworkSetup>? keep)
+    /// <param name="withSysctls">With the values below /proc/sys/net.</param>
+    private static NetworkSetup Read(List<int>? descriptors, Action<NetworkSetup>? keep, bool withSysctls)
     {
         if (descriptors is not null)
         {
@@ -152,6 +154,11 @@ internal static class NetworkScraper
             {
                 setup.HasResolver = true;
                 descriptors.Add(resolver);
+            }
+
+            if (withSysctls)
+            {
+                HostSysctls.Read(setup);
             }
 
             keep?.Invoke(setup);

@@ -82,6 +82,18 @@ internal sealed partial class NetworkInterface
         }
     }
 
+    /// <summary>IPv4's are in order of time, IPv6's by scope, the newest first, as Linux lists them.</summary>
+    internal void Insert(InterfaceAddress address)
+    {
+        int at = MutableAddresses.Count;
+        if (address.Address.IsV6 && MutableAddresses.FindIndex(one => one.Address.IsV6 && ScopeOf(one.Address) <= ScopeOf(address.Address)) is >= 0 and var found)
+        {
+            at = found;
+        }
+
+        MutableAddresses.Insert(at, address);
+    }
+
     internal InterfaceAddress? FindOwn(in IpAddress address)
     {
         foreach (InterfaceAddress candidate in MutableAddresses)
@@ -136,6 +148,36 @@ internal sealed partial class NetworkInterface
 
     internal void StopIpv6() => Slaac.Stop();
 
+    /// <summary>disable_ipv6 has changed: addresses and routes go; the link-local address comes back.</summary>
+    internal void Ipv6Switched()
+    {
+        if (!Ipv6Disabled)
+        {
+            if (IsUp && IsLoopback)
+            {
+                Stack.AddAddress(new InterfaceAddress(this, IpAddress.LoopbackV6, 128) { Scope = NetworkStack.ScopeHost }, noDad: true);
+            }
+            else if (IsUp)
+            {
+                StartIpv6();
+            }
+
+            return;
+        }
+
+        StopIpv6();
+        foreach (InterfaceAddress address in MutableAddresses.ToArray())
+        {
+            if (address.Address.IsV6)
+            {
+                Stack.RemoveAddress(address);
+            }
+        }
+
+        Stack.Routes6.RemoveOf(this, keepLocal: false);
+        Stack.RoutesChanged();
+    }
+
     /// <summary>A new IPv6 address, or an old one of an interface that went up: its group, and the search for duplicates.</summary>
     internal void StartAddress(InterfaceAddress address, bool noDad)
     {
@@ -145,7 +187,7 @@ internal sealed partial class NetworkInterface
         }
 
         Groups.JoinOwn(Network.NdpProtocol.SolicitedNode(address.Address));
-        if (!noDad && Device.Kind == LinkKind.Ethernet && Stack.Parameters.DadTransmits > 0)
+        if (!noDad && Device.Kind == LinkKind.Ethernet && Parameters.IsOn(InterfaceSetting.DadTransmits))
         {
             Slaac.Detect(address);
         }

@@ -22,7 +22,11 @@ internal sealed partial class NetworkInterface
         Neighbors = new NeighborTable(this);
         Groups = new GroupSet(this);
         Slaac = new SlaacState(this);
+        Parameters = stack.Parameters.Add(this);
     }
+
+    /// <summary>net.ipv4.conf.IF and net.ipv6.conf.IF.</summary>
+    public InterfaceParameters Parameters { get; }
 
     public NetworkStack Stack { get; }
 
@@ -95,10 +99,14 @@ internal sealed partial class NetworkInterface
     internal byte AdvertisedHopLimit { get; set; }
 
     /// <summary>net.ipv6.conf.IF.disable_ipv6.</summary>
-    public bool Ipv6Disabled { get; set; }
+    public bool Ipv6Disabled
+    {
+        get => Parameters.IsOn(InterfaceSetting.Ipv6Disabled);
+        set => Stack.Parameters.Set(Parameters, InterfaceSetting.Ipv6Disabled, value ? 1 : 0);
+    }
 
     /// <summary>IPv6 runs here.</summary>
-    public bool HasIpv6 => !Ipv6Disabled && !Stack.Parameters.Ipv6Disabled && Mtu >= Ipv6Header.MinMtu;
+    public bool HasIpv6 => !Ipv6Disabled && Mtu >= Ipv6Header.MinMtu;
 
     /// <summary>The device came from another interface, whose settings stay.</summary>
     internal void TakeOver(NetworkInterface former) => (Mac, Mtu, HasBeenUp) = (former.Mac, former.Mtu, former.HasBeenUp);

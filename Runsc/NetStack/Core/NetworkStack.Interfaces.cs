@@ -19,6 +19,9 @@ internal sealed partial class NetworkStack
     private readonly List<NetworkInterface> _interfaces = [];
     private int _nextIndex = 2;
 
+    // Of all interfaces.
+    private readonly List<IPacketTap> _taps = [];
+
     public IReadOnlyList<NetworkInterface> Interfaces => _interfaces;
 
     public NetworkInterface? Loopback { get; private set; }
@@ -52,8 +55,42 @@ internal sealed partial class NetworkStack
             Loopback = added;
         }
 
+        foreach (IPacketTap tap in _taps)
+        {
+            added.AddTap(tap);
+        }
+
         Observer?.InterfaceChanged(added, removed: false);
         return NetError.None;
+    }
+
+    /// <summary>Packet sockets that share frames.</summary>
+    public List<Transport.PacketFanout> Fanouts { get; } = [];
+
+    /// <summary>Watches one interface, or with 0 all, also those that come.</summary>
+    public void AddTap(IPacketTap tap, int index)
+    {
+        foreach (NetworkInterface one in _interfaces)
+        {
+            if (index == 0 || one.Index == index)
+            {
+                one.AddTap(tap);
+            }
+        }
+
+        if (index == 0)
+        {
+            _taps.Add(tap);
+        }
+    }
+
+    public void RemoveTap(IPacketTap tap)
+    {
+        _taps.Remove(tap);
+        foreach (NetworkInterface one in _interfaces)
+        {
+            one.RemoveTap(tap);
+        }
     }
 
     private int NextIndex()
@@ -84,6 +121,7 @@ internal sealed partial class NetworkStack
         networkInterface.Neighbors.Clear(permanentToo: true);
         networkInterface.Groups.Clear();
         _interfaces.Remove(networkInterface);
+        Parameters.Remove(networkInterface.Parameters);
         if (!keepsDevice)
         {
             networkInterface.Device.Close();
@@ -228,7 +266,7 @@ internal sealed partial class NetworkStack
             }
         }
 
-        owner.MutableAddresses.Add(address);
+        owner.Insert(address);
         if (owner.IsUp)
         {
             AddRoutes(address);

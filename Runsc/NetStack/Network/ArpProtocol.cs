@@ -1,3 +1,4 @@
+using System;
 using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Core;
 using Runsc.NetStack.Wire;
@@ -48,7 +49,9 @@ internal static class ArpProtocol
     {
         bool ours = input.Stack.Routes4.FindLocal(message.Target) is { Kind: RouteKind.Local } && !message.Target.IsLoopback;
         bool isRequest = message.Operation == ArpMessage.Request;
-        if (isRequest && ours && input.FindOwn(message.Sender) is null)
+        bool answers = ours
+            && (Math.Max(input.Parameters[InterfaceSetting.ArpIgnore], input.Stack.Parameters.All[InterfaceSetting.ArpIgnore]) == 0 || input.FindOwn(message.Target) is not null);
+        if (isRequest && answers && input.FindOwn(message.Sender) is null)
         {
             Send(input, message.SenderMac, new ArpMessage
             {

@@ -45,7 +45,7 @@ internal sealed class IpOutput(NetworkStack stack) : IIpOutput
         byte hopLimit = options.HopLimit != 0 ? options.HopLimit
             : route.Kind == RouteKind.Multicast ? (byte)1
             : v4 ? stack.Parameters.DefaultTtl
-            : output.AdvertisedHopLimit != 0 ? output.AdvertisedHopLimit : stack.Parameters.DefaultHopLimit;
+            : output.AdvertisedHopLimit != 0 ? output.AdvertisedHopLimit : (byte)output.Parameters[InterfaceSetting.HopLimit];
         if (v4)
         {
             Span<byte> header = packet.Prepend(headers);

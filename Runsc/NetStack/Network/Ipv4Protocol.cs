@@ -102,7 +102,7 @@ internal sealed class Ipv4Protocol(NetworkStack stack)
         {
             DeliverLocal(input, packet, isBroadcast: false);
         }
-        else if (packet.Type == PacketType.Host && stack.Parameters.Ipv4Forward)
+        else if (packet.Type == PacketType.Host && input.Parameters.IsOn(InterfaceSetting.Ipv4Forward))
         {
             Forward(input, packet);
         }
@@ -112,6 +112,8 @@ internal sealed class Ipv4Protocol(NetworkStack stack)
             packet.Release();
         }
     }
+
+    private bool IsOn(NetworkInterface input, InterfaceSetting setting) => input.Parameters.IsOn(setting) || stack.Parameters.All.IsOn(setting);
 
     private bool IsMartian(NetworkInterface input, in IpAddress source, in IpAddress destination, bool isBroadcast)
     {
@@ -131,21 +133,22 @@ internal sealed class Ipv4Protocol(NetworkStack stack)
             return false;
         }
 
-        if ((source.IsLoopback || destination.IsLoopback) && !stack.Parameters.RouteLocalNet)
+        if ((source.IsLoopback || destination.IsLoopback) && !IsOn(input, InterfaceSetting.RouteLocalNet))
         {
             return true;
         }
 
-        if (stack.Routes4.FindLocal(source) is not null)
+        if (stack.Routes4.FindLocal(source) is not null && !IsOn(input, InterfaceSetting.AcceptLocal))
         {
             // Our own addresses, and our broadcast addresses, do not come from outside.
             return true;
         }
 
-        if (stack.Parameters.ReversePathFilter != 0)
+        int filter = Math.Max(stack.Parameters.All[InterfaceSetting.ReversePathFilter], input.Parameters[InterfaceSetting.ReversePathFilter]);
+        if (filter != 0)
         {
             RouteEntry? back = stack.Routes4.Find(new RouteQuery { Destination = source });
-            return back?.Interface is null || (stack.Parameters.ReversePathFilter == 1 && back.Interface != input);
+            return back?.Interface is null || (filter == 1 && back.Interface != input);
         }
 
         return false;

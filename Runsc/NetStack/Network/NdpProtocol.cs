@@ -145,7 +145,7 @@ internal static class NdpProtocol
         NdpNeighborMessage message = new()
         {
             Type = Icmpv6Type.NeighborAdvertisement,
-            IsRouter = output.Stack.Parameters.Ipv6Forward,
+            IsRouter = output.Parameters.IsOn(InterfaceSetting.Ipv6Forward),
             IsSolicited = solicited,
             IsOverride = true,
             Target = target,

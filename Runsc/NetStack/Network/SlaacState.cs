@@ -22,11 +22,14 @@ internal sealed class SlaacState(NetworkInterface owner) : NetTimer
 
     private NetworkStack Stack => owner.Stack;
 
+    private bool AcceptsRouters =>
+        owner.Parameters[InterfaceSetting.AcceptRouterAdvertisements] is not 0 and var accepts && (accepts == 2 || !owner.Parameters.IsOn(InterfaceSetting.Ipv6Forward));
+
     /// <summary>The interface is up: ask for routers, unless this host is one.</summary>
     public void Start()
     {
         _solicitations = 0;
-        if (Stack.Parameters.AcceptRouterAdvertisements && !Stack.Parameters.Ipv6Forward)
+        if (AcceptsRouters)
         {
             Stack.Schedule(this, Stack.Now + (Second / 10) + (long)(Stack.Random.Next() % (ulong)Second));
         }
@@ -55,7 +58,7 @@ internal sealed class SlaacState(NetworkInterface owner) : NetTimer
         if (!_dad.ContainsKey(address))
         {
             address.IsTentative = true;
-            DadTimer timer = new(this, address) { Left = Stack.Parameters.DadTransmits };
+            DadTimer timer = new(this, address) { Left = owner.Parameters[InterfaceSetting.DadTransmits] };
             _dad.Add(address, timer);
             timer.Fire();
         }
@@ -82,7 +85,7 @@ internal sealed class SlaacState(NetworkInterface owner) : NetTimer
     /// <summary>A router advertisement: default route, MTU, hop limit, prefixes.</summary>
     public void Advertised(in NdpRouterAdvertisement message, ReadOnlySpan<byte> options, in IpAddress router)
     {
-        if (!Stack.Parameters.AcceptRouterAdvertisements || Stack.Parameters.Ipv6Forward || owner.IsLoopback)
+        if (!AcceptsRouters || owner.IsLoopback)
         {
             return;
         }
@@ -172,7 +175,7 @@ internal sealed class SlaacState(NetworkInterface owner) : NetTimer
                 replace: true);
         }
 
-        if (!prefix.IsAutonomous || prefix.PrefixLength != 64 || !owner.Mac.IsUnicast)
+        if (!prefix.IsAutonomous || !owner.Parameters.IsOn(InterfaceSetting.Autoconfiguration) || prefix.PrefixLength != 64 || !owner.Mac.IsUnicast)
         {
             return;
         }

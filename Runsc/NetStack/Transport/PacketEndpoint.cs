@@ -1,4 +1,6 @@
+using System;
 using System.Collections.Generic;
+using System.Threading;
 using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Core;
 using Runsc.NetStack.Wire;
@@ -11,11 +13,15 @@ internal sealed class PacketEndpoint(NetworkStack stack, bool isRaw) : IPacketTa
     /// <summary>ETH_P_ALL.</summary>
     public const ushort AllProtocols = 3;
 
+    // What waits between the stack's lock and a ring: no longer than it takes to let go of the lock.
+    private const int RingBacklog = 4 << 20;
+
     private readonly Queue<ReceivedFrame> _queue = new();
-    private readonly List<NetworkInterface> _tapped = [];
     private int _memory;
     private uint _received;
     private uint _dropped;
+    private uint _freezes;
+    private bool _isFrozen;
 
     public NetworkStack Stack { get; } = stack;
 
@@ -56,14 +62,14 @@ internal sealed class PacketEndpoint(NetworkStack stack, bool isRaw) : IPacketTa
     {
         using (Stack.Enter())
         {
-            NetworkInterface? only = null;
-            if (index != 0)
+            if (Fanout is not null)
             {
-                only = Stack.FindInterface(index);
-                if (only is null)
-                {
-                    return NetError.NoSuchDevice;
-                }
+                return NetError.InvalidArgument;
+            }
+
+            if (index != 0 && Stack.FindInterface(index) is null)
+            {
+                return NetError.NoSuchDevice;
             }
 
             Untap();
@@ -71,14 +77,7 @@ internal sealed class PacketEndpoint(NetworkStack stack, bool isRaw) : IPacketTa
             Interface = index;
             if (protocol != 0)
             {
-                foreach (NetworkInterface one in Stack.Interfaces)
-                {
-                    if (only is null || one == only)
-                    {
-                        one.AddTap(this);
-                        _tapped.Add(one);
-                    }
-                }
+                Stack.AddTap(this, index);
             }
 
             return NetError.None;
@@ -138,14 +137,111 @@ internal sealed class PacketEndpoint(NetworkStack stack, bool isRaw) : IPacketTa
         }
     }
 
-    /// <summary>PACKET_STATISTICS: frames since the last call, dropped ones included.</summary>
-    public (uint Received, uint Dropped) TakeStatistics()
+    /// <summary>PACKET_STATISTICS: frames since the last call, dropped ones included, and how often a ring of blocks was full.</summary>
+    public (uint Received, uint Dropped, uint Freezes) TakeStatistics()
     {
         using (Stack.Enter())
         {
-            (uint, uint) result = (_received, _dropped);
-            _received = _dropped = 0;
+            (uint, uint, uint) result = (_received, _dropped, _freezes);
+            _received = _dropped = _freezes = 0;
             return result;
+        }
+    }
+
+    /// <summary>Frames were lost since the statistics were taken. No lock.</summary>
+    public bool HasDropped => Volatile.Read(ref _dropped) != 0;
+
+    /// <summary>A ring had no room for a frame that was received.</summary>
+    public void CountDrop()
+    {
+        using (Stack.Enter())
+        {
+            Dropped();
+        }
+    }
+
+    /// <summary>A ring of blocks is full: counted once until there is room again.</summary>
+    public void CountFreeze()
+    {
+        using (Stack.Enter())
+        {
+            _freezes += _isFrozen ? 0u : 1;
+            _isFrozen = true;
+        }
+    }
+
+    public void Thaw()
+    {
+        if (Volatile.Read(ref _isFrozen))
+        {
+            using (Stack.Enter())
+            {
+                _isFrozen = false;
+            }
+        }
+    }
+
+    /// <summary>The group that it shares frames with.</summary>
+    public PacketFanout? Fanout { get; private set; }
+
+    /// <summary>Frames are taken out at once by a ring, which has its own limit.</summary>
+    public bool HasRing { get; set; }
+
+    /// <summary>Another frame would be taken.</summary>
+    internal bool HasRoom => _memory < Limit / 2;
+
+    private int Limit => HasRing ? Math.Max(ReceiveBuffer, RingBacklog) : ReceiveBuffer;
+
+    /// <summary>PACKET_FANOUT: joins the group of an id, or makes it.</summary>
+    public NetError Join(ushort id, FanoutMode mode, byte flags)
+    {
+        using (Stack.Enter())
+        {
+            if (mode > FanoutMode.QueueMapping || (mode == FanoutMode.Rollover && (flags & PacketFanout.FlagRollover) != 0)
+                || (flags & ~(PacketFanout.FlagRollover | PacketFanout.FlagUniqueId | PacketFanout.FlagIgnoreOutgoing)) != 0)
+            {
+                return NetError.InvalidArgument;
+            }
+
+            if (Fanout is not null)
+            {
+                return NetError.AlreadyInProgress;
+            }
+
+            if ((flags & PacketFanout.FlagUniqueId) != 0)
+            {
+                if (id != 0)
+                {
+                    return NetError.InvalidArgument;
+                }
+
+                while (Stack.Fanouts.Exists(one => one.Id == id))
+                {
+                    if (++id == 0)
+                    {
+                        return NetError.NoMemory;
+                    }
+                }
+
+                flags &= unchecked((byte)~PacketFanout.FlagUniqueId);
+            }
+
+            PacketFanout? group = Stack.Fanouts.Find(one => one.Id == id);
+            if (Protocol == 0 || (group is not null && (group.Flags != flags || !group.Takes(mode, Protocol, Interface))))
+            {
+                return group is { IsFull: true } ? NetError.NoSpace : NetError.InvalidArgument;
+            }
+
+            if (group is null)
+            {
+                group = new PacketFanout(Stack, id, mode, flags, Protocol, Interface);
+                Stack.Fanouts.Add(group);
+            }
+
+            Stack.RemoveTap(this);
+            group.Add(this);
+            Fanout = group;
+            return NetError.None;
         }
     }
 
@@ -172,7 +268,7 @@ internal sealed class PacketEndpoint(NetworkStack stack, bool isRaw) : IPacketTa
             return;
         }
 
-        if (_memory + frame.Footprint > ReceiveBuffer || frame.TryClone() is not { } copy)
+        if (_memory + frame.Footprint > Limit || frame.TryClone() is not { } copy)
         {
             _received = unchecked(_received + 1);
             Dropped();
@@ -208,7 +304,7 @@ internal sealed class PacketEndpoint(NetworkStack stack, bool isRaw) : IPacketTa
 
         // Frames that the filter refuses are not counted.
         _received = unchecked(_received + 1);
-        if (_memory + copy.Footprint > ReceiveBuffer)
+        if (_memory + copy.Footprint > Limit)
         {
             copy.Release();
             Dropped();
@@ -231,11 +327,8 @@ internal sealed class PacketEndpoint(NetworkStack stack, bool isRaw) : IPacketTa
 
     private void Untap()
     {
-        foreach (NetworkInterface one in _tapped)
-        {
-            one.RemoveTap(this);
-        }
-
-        _tapped.Clear();
+        Fanout?.Remove(this);
+        Fanout = null;
+        Stack.RemoveTap(this);
     }
 }

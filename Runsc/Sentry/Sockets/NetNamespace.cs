@@ -53,6 +53,8 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
                 return present;
             }
 
+            // The first namespace's, read before: the locks of two stacks are never held together.
+            InetStack? first = isRoot ? null : ((NetNamespace)System.Kernel.RootNetwork).Inet;
             lock (_mu)
             {
                 if (_inet is null)
@@ -61,6 +63,10 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
                     if (isRoot)
                     {
                         made.StartLoopback();
+                    }
+                    else
+                    {
+                        made.Inherit(first!);
                     }
 
                     made.Stack.Observer = _routeEvents;

@@ -278,7 +278,7 @@ internal sealed partial class TcpEndpoint
         bool wasFastOpen = _isFastOpen;
         if (_synAckAt != 0)
         {
-            TakeRttSample((_stack.Now - _synAckAt) / Microsecond, segment.Ack);
+            TakeHandshakeSample((_stack.Now - _synAckAt) / Microsecond, segment.Ack);
         }
 
         if (_flight.First is { IsSyn: true })

@@ -9,6 +9,7 @@ using Runsc.Sentry.FileSystems.Pseudo;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Sockets;
+using Runsc.Sentry.Sockets.Inet;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.FileSystems.Proc;
@@ -38,7 +39,7 @@ internal sealed class NetSysctls(PseudoSuperBlock super, SentryKernel kernel)
             .Add("max_dgram_qlen", new Numbers(this, n => [n.MaximumDatagrams], (n, v) => n.MaximumDatagrams = (int)v[0], 0, int.MaxValue)));
 
     private PseudoDirectory Ipv4() => new PseudoDirectory(super)
-        .Add("conf", new PseudoDirectory(super).Add("all", Conf4()).Add("default", Conf4()))
+        .Add("conf", new ConfDirectory(this, isV4: true))
         .Add("icmp_echo_ignore_all", Stack(p => p.IgnoreEcho ? 1 : 0, (p, v) => p.IgnoreEcho = v != 0, 0, 1))
         .Add("icmp_echo_ignore_broadcasts", Stack(p => p.IgnoreBroadcastEcho ? 1 : 0, (p, v) => p.IgnoreBroadcastEcho = v != 0, 0, 1))
         .Add("icmp_msgs_burst", Stack(p => p.IcmpBurst, (p, v) => p.IcmpBurst = (int)v))
@@ -89,18 +90,27 @@ internal sealed class NetSysctls(PseudoSuperBlock super, SentryKernel kernel)
 
     private PseudoDirectory Ipv6() => new PseudoDirectory(super)
         .Add("bindv6only", Stack(p => p.BindV6Only ? 1 : 0, (p, v) => p.BindV6Only = v != 0, 0, 1))
-        .Add("conf", new PseudoDirectory(super).Add("all", Conf6()).Add("default", Conf6()));
+        .Add("conf", new ConfDirectory(this, isV4: false));
 
-    private PseudoDirectory Conf4() => new PseudoDirectory(super)
-        .Add("forwarding", Stack(p => p.Ipv4Forward ? 1 : 0, (p, v) => p.Ipv4Forward = v != 0))
-        .Add("route_localnet", Stack(p => p.RouteLocalNet ? 1 : 0, (p, v) => p.RouteLocalNet = v != 0))
-        .Add("rp_filter", Stack(p => p.ReversePathFilter, (p, v) => p.ReversePathFilter = (int)v, 0, 2));
+    // Of an interface, or of "all" and "default".
+    private PseudoDirectory Conf(string name, bool isV4)
+    {
+        PseudoDirectory directory = new(super);
+        return isV4
+            ? directory.Add("accept_local", Of(InterfaceSetting.AcceptLocal, 0, 1))
+                .Add("arp_ignore", Of(InterfaceSetting.ArpIgnore, 0, 1))
+                .Add("forwarding", Of(InterfaceSetting.Ipv4Forward, 0, int.MaxValue))
+                .Add("route_localnet", Of(InterfaceSetting.RouteLocalNet, 0, int.MaxValue))
+                .Add("rp_filter", Of(InterfaceSetting.ReversePathFilter, 0, 2))
+            : directory.Add("accept_ra", Of(InterfaceSetting.AcceptRouterAdvertisements, 0, 2))
+                .Add("autoconf", Of(InterfaceSetting.Autoconfiguration, 0, int.MaxValue))
+                .Add("dad_transmits", Of(InterfaceSetting.DadTransmits, 0, 100))
+                .Add("disable_ipv6", Of(InterfaceSetting.Ipv6Disabled, 0, int.MaxValue))
+                .Add("forwarding", Of(InterfaceSetting.Ipv6Forward, 0, int.MaxValue))
+                .Add("hop_limit", Of(InterfaceSetting.HopLimit, 1, 255));
 
-    private PseudoDirectory Conf6() => new PseudoDirectory(super)
-        .Add("accept_ra", Stack(p => p.AcceptRouterAdvertisements ? 1 : 0, (p, v) => p.AcceptRouterAdvertisements = v != 0, 0, 2))
-        .Add("disable_ipv6", Stack(p => p.Ipv6Disabled ? 1 : 0, (p, v) => p.Ipv6Disabled = v != 0))
-        .Add("forwarding", Stack(p => p.Ipv6Forward ? 1 : 0, (p, v) => p.Ipv6Forward = v != 0))
-        .Add("hop_limit", Stack(p => p.DefaultHopLimit, (p, v) => p.DefaultHopLimit = (byte)v, 1, 255));
+        ConfFile Of(InterfaceSetting setting, int minimum, int maximum) => new(this, name, setting, minimum, maximum);
+    }
 
     private static void SetPorts(NetNamespace network, long[] range)
     {
@@ -129,7 +139,26 @@ internal sealed class NetSysctls(PseudoSuperBlock super, SentryKernel kernel)
         }
     }
 
-    private NetNamespace Of(ICaller caller) => (NetNamespace)(caller is Task task ? task.Network : kernel.RootNetwork);
+    /// <summary>Sets a value of the first namespace, by its path below /proc/sys/net.</summary>
+    public static Errno Store(SentryKernel kernel, string path, string value)
+    {
+        PseudoSuperBlock place = new("proc", 0) { Created = default, Device = 0 };
+        Inode node = new NetSysctls(place, kernel).Create();
+        foreach (string name in path.Split('/'))
+        {
+            Errno error = node.Lookup(Encoding.Latin1.GetBytes(name), out Inode? child);
+            if (error != Errno.None)
+            {
+                return error;
+            }
+
+            node = child!;
+        }
+
+        return node is PseudoFile file ? file.Store(null!, Encoding.Latin1.GetBytes(value)) : Errno.EISDIR;
+    }
+
+    private NetNamespace Of(ICaller? caller) => (NetNamespace)(caller is Task task ? task.Network : kernel.RootNetwork);
 
     private static string[] Words(ReadOnlySpan<byte> value) =>
         Encoding.Latin1.GetString(value).Split((char[])[' ', '\t', '\n', '\0'], StringSplitOptions.RemoveEmptyEntries);
@@ -174,6 +203,104 @@ internal sealed class NetSysctls(PseudoSuperBlock super, SentryKernel kernel)
             set(network, numbers);
             return Errno.None;
         }
+    }
+
+    /// <summary>net.ipv4.conf and net.ipv6.conf. A directory has no caller when a name is looked up, so whether the interface is there is seen by whoever opens a file.</summary>
+    private sealed class ConfDirectory : PseudoDirectory
+    {
+        private const int LongestName = 15;
+
+        private readonly NetSysctls _owner;
+        private readonly bool _isV4;
+
+        public ConfDirectory(NetSysctls owner, bool isV4)
+            : base(owner.Super)
+        {
+            (_owner, _isV4) = (owner, isV4);
+            Add("all", owner.Conf("all", isV4));
+            Add("default", owner.Conf("default", isV4));
+        }
+
+        public override bool CachesChildren => false;
+
+        protected override Errno LookupDynamic(ReadOnlySpan<byte> name, out Inode? child)
+        {
+            child = name.Length <= LongestName ? _owner.Conf(Encoding.Latin1.GetString(name), _isV4) : null;
+            return child is null ? Errno.ENOENT : Errno.None;
+        }
+
+        protected override void ListDynamic(ICaller caller, long from, DynamicEntryVisitor visit)
+        {
+            // Numbers of their own, above those of the fixed tree.
+            const ulong firstNumber = 1 << 21;
+            foreach ((int index, string name) in LinkAttributes.Interfaces(_owner.Of(caller)))
+            {
+                if (index >= from && !visit(index, name, firstNumber + (ulong)index, (byte)Dirent.DT_DIR))
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// <summary>A value of an interface's configuration.</summary>
+    private sealed class ConfFile(NetSysctls owner, string name, InterfaceSetting setting, int minimum, int maximum) : PseudoFile(owner.Super, 0x1a4)
+    {
+        protected override Errno CheckOpen(ICaller caller, int flags)
+        {
+            NetworkStack stack = owner.Of(caller).Inet.Stack;
+            using (stack.Enter())
+            {
+                return Find(stack) is null ? Errno.ENOENT : Errno.None;
+            }
+        }
+
+        public override Errno Generate(ICaller caller, StringBuilder text)
+        {
+            NetworkStack stack = owner.Of(caller).Inet.Stack;
+            using (stack.Enter())
+            {
+                if (Find(stack) is not { } parameters)
+                {
+                    return Errno.ENODEV;
+                }
+
+                text.Append(parameters[setting]).Append('\n');
+                return Errno.None;
+            }
+        }
+
+        public override Errno Store(ICaller caller, ReadOnlySpan<byte> value)
+        {
+            if (Words(value) is not [string word] || !int.TryParse(word, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) || number < minimum || number > maximum)
+            {
+                return Errno.EINVAL;
+            }
+
+            NetworkStack stack = owner.Of(caller).Inet.Stack;
+            using (stack.Enter())
+            {
+                if (Find(stack) is not { } parameters)
+                {
+                    return Errno.ENODEV;
+                }
+
+                stack.Parameters.Set(parameters, setting, number);
+                if (setting == InterfaceSetting.HopLimit && parameters.Owner is { } one)
+                {
+                    one.AdvertisedHopLimit = 0;
+                }
+
+                return Errno.None;
+            }
+        }
+
+        private InterfaceParameters? Find(NetworkStack stack) => name switch
+        {
+            "all" => stack.Parameters.All,
+            "default" => stack.Parameters.Default,
+            _ => stack.FindInterface(name)?.Parameters,
+        };
     }
 
     /// <summary>net.ipv4.tcp_congestion_control.</summary>

@@ -43,6 +43,28 @@ internal sealed class InetStack
         }
     }
 
+    /// <summary>A new namespace begins with what IPv4's interfaces, TCP's buffers and its congestion control are in the first one (devconf_inherit_init_net 0).</summary>
+    public void Inherit(InetStack first)
+    {
+        InterfaceParameters all = new(), others = new();
+        TcpParameters theirs = first.Tcp.Parameters, own = Tcp.Parameters;
+        using (first.Stack.Enter())
+        {
+            all.CopyFrom(first.Stack.Parameters.All, onlyV4: true);
+            others.CopyFrom(first.Stack.Parameters.Default, onlyV4: true);
+            own.CongestionControl = theirs.CongestionControl;
+            (own.MinimumReceiveBuffer, own.DefaultReceiveBuffer, own.MaximumReceiveBuffer) = (theirs.MinimumReceiveBuffer, theirs.DefaultReceiveBuffer, theirs.MaximumReceiveBuffer);
+            (own.MinimumSendBuffer, own.DefaultSendBuffer, own.MaximumSendBuffer) = (theirs.MinimumSendBuffer, theirs.DefaultSendBuffer, theirs.MaximumSendBuffer);
+        }
+
+        using (Stack.Enter())
+        {
+            Stack.Parameters.All.CopyFrom(all, onlyV4: true);
+            Stack.Parameters.Default.CopyFrom(others, onlyV4: true);
+            Stack.Loopback!.Parameters.CopyFrom(others, onlyV4: true);
+        }
+    }
+
     // Any thread that made a timer earlier may come here, and the timer thread. One runs the timers and sets the kernel's timer; who comes
     // meanwhile has it do so again, so that a deadline is never replaced by one that was read before.
     private void RunTimers()

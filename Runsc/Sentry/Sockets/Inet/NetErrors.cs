@@ -43,6 +43,7 @@ internal static class NetErrors
         NetError.Exists => Errno.EEXIST,
         NetError.NotFound => Errno.ENOENT,
         NetError.NoSuchEntry => Errno.ESRCH,
+        NetError.NoSpace => Errno.ENOSPC,
         _ => Errno.EIO,
     };
 }

@@ -2,7 +2,6 @@ using System;
 using System.Buffers.Binary;
 using System.Threading;
 using Runsc.Linux;
-using Runsc.NetStack;
 using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Link;
 using Runsc.NetStack.Transport;
@@ -13,44 +12,45 @@ using Runsc.Sentry.Memory;
 
 namespace Runsc.Sentry.Sockets.Packet;
 
-/// <summary>A receive ring of version 2 (PACKET_RX_RING, packet(7)): slots in memory that the application maps, each its own or the kernel's.</summary>
-/// <remarks>Frames wait in the endpoint's queue while no slot is free. What the application writes into the slots is only looked at for the owner.</remarks>
-internal sealed class PacketRing
+/// <summary>A receive ring (PACKET_RX_RING, packet(7)): memory that the application maps, of which it owns some parts and the kernel the others.</summary>
+/// <remarks>
+/// Of what the application writes there only the owners are looked at. <see cref="Fill"/> is called whenever the stack's lock was released with new frames in the
+/// endpoint's queue, and empties the queue: what finds no room is dropped, and counted.
+/// </remarks>
+internal abstract class PacketRing
 {
-    /// <summary>sizeof(struct tpacket2_hdr), and where struct sockaddr_ll stands behind it.</summary>
-    public const int HeaderSize = 32;
+    protected const int AddressSize = 20;
+    protected const uint StatusUser = 1, StatusLosing = 4, StatusChecksumNotReady = 8, StatusTimeout = 0x20, StatusChecksumValid = 0x80, StatusSoftwareTime = 1u << 29;
 
-    private const int AddressOffset = 32, AddressSize = 20;
     private const int Alignment = 16;
     private const long MaximumSize = 64 << 20;
-    private const uint StatusUser = 1, StatusChecksumNotReady = 8, StatusSoftwareTime = 1u << 29;
 
-    private readonly Lock _mu = new();
     private readonly PageCache _pages;
     private readonly PacketEndpoint _endpoint;
-    private readonly int _blockSize;
-    private readonly int _frameSize;
-    private readonly int _framesPerBlock;
-    private readonly int _frames;
-    private readonly int _reserve;
+    private readonly RingLayout _layout;
 
-    // The next slot to be filled. Guarded by _mu.
-    private int _head;
-
-    private PacketRing(SentryKernel kernel, PacketEndpoint endpoint, int blockSize, int blocks, int frameSize, int reserve)
+    protected PacketRing(SentryKernel kernel, PacketEndpoint endpoint, RingLayout layout)
     {
         _endpoint = endpoint;
-        _blockSize = blockSize;
-        _frameSize = frameSize;
-        _framesPerBlock = blockSize / frameSize;
-        _frames = _framesPerBlock * blocks;
-        _reserve = reserve;
+        _layout = layout;
         _pages = new PageCache(kernel.Memory, null, new MappingIdentity("socket:[packet]", 0, 0));
-        _pages.Truncate((ulong)blockSize * (ulong)blocks);
+        _pages.Truncate((ulong)layout.BlockSize * (ulong)layout.Blocks);
     }
 
-    /// <summary>Checks struct tpacket_req. EINVAL, ENOMEM.</summary>
-    public static Errno TryCreate(SentryKernel kernel, PacketEndpoint endpoint, ReadOnlySpan<byte> request, int reserve, out PacketRing? ring)
+    /// <summary>The application has something to read.</summary>
+    public abstract bool IsReadable { get; }
+
+    /// <summary>TPACKET_V1, V2, V3 as in PACKET_VERSION; the size of the header of a frame, for PACKET_HDRLEN; 0 for no version.</summary>
+    public static int HeaderSize(int version) => version switch { 0 or 1 => 32, 2 => 48, _ => 0 };
+
+    protected Lock Mu { get; } = new();
+
+    protected PacketEndpoint Endpoint => _endpoint;
+
+    protected RingLayout Layout => _layout;
+
+    /// <summary>Checks struct tpacket_req, or tpacket_req3 for the third version. EINVAL, ENOMEM. No ring for a request of nothing.</summary>
+    public static Errno TryCreate(SentryKernel kernel, PacketEndpoint endpoint, ReadOnlySpan<byte> request, int version, int reserve, Action readable, out PacketRing? ring)
     {
         const uint page = 4096;
         ring = null;
@@ -61,8 +61,16 @@ internal sealed class PacketRing
             return frames != 0 ? Errno.EINVAL : Errno.None;
         }
 
-        if (blockSize is 0 or > int.MaxValue || blockSize % page != 0 || frameSize > blockSize || frameSize < HeaderSize + AddressSize + (uint)reserve || frameSize % Alignment != 0
+        uint smallest = (uint)(HeaderSize(version) + AddressSize + reserve);
+        if (blockSize is 0 or > int.MaxValue || blockSize % page != 0 || frameSize > blockSize || frameSize < smallest || frameSize % Alignment != 0
             || (ulong)(blockSize / frameSize) * blocks != frames)
+        {
+            return Errno.EINVAL;
+        }
+
+        bool hasBlocks = version == 2;
+        uint timeout = hasBlocks ? BitConverter.ToUInt32(request[16..]) : 0, mine = hasBlocks ? BitConverter.ToUInt32(request[20..]) : 0;
+        if (hasBlocks && blockSize < BlockRing.BlockHeader + (((ulong)mine + 7) & ~7ul) + smallest)
         {
             return Errno.EINVAL;
         }
@@ -72,7 +80,8 @@ internal sealed class PacketRing
             return Errno.ENOMEM;
         }
 
-        ring = new PacketRing(kernel, endpoint, (int)blockSize, (int)blocks, (int)frameSize, reserve);
+        RingLayout layout = new(version, (int)blockSize, (int)blocks, (int)frameSize, reserve);
+        ring = hasBlocks ? new BlockRing(kernel, endpoint, layout, (int)mine, timeout, readable) : new SlotRing(kernel, endpoint, layout);
         return Errno.None;
     }
 
@@ -83,74 +92,50 @@ internal sealed class PacketRing
         return _pages;
     }
 
-    public void Close() => _pages.DecRef();
+    public virtual void Close() => _pages.DecRef();
 
-    /// <summary>The application has a frame to read.</summary>
-    public bool IsReadable
-    {
-        get
-        {
-            lock (_mu)
-            {
-                return ReadStatus(_head == 0 ? _frames - 1 : _head - 1) != 0;
-            }
-        }
-    }
-
-    /// <summary>Moves frames from the endpoint's queue into free slots. No lock of the stack is held.</summary>
+    /// <summary>Moves frames from the endpoint's queue into the ring. No lock of the stack is held.</summary>
     public void Fill()
     {
-        lock (_mu)
+        lock (Mu)
         {
-            while (ReadStatus(_head) == 0 && _endpoint.Receive(peek: false, out ReceivedFrame frame) == NetError.None)
+            while (_endpoint.Receive(peek: false, out ReceivedFrame frame) == NetStack.NetError.None)
             {
-                Write(frame);
+                if (!TryPut(frame))
+                {
+                    _endpoint.CountDrop();
+                }
+
                 frame.Packet.Release();
-                _head = _head + 1 == _frames ? 0 : _head + 1;
             }
         }
     }
 
-    private ulong Position(int slot) => ((ulong)(slot / _framesPerBlock) * (ulong)_blockSize) + ((ulong)(slot % _framesPerBlock) * (ulong)_frameSize);
+    /// <summary>Puts a frame into the ring; false if there is no room. <see cref="Mu"/> is held.</summary>
+    protected abstract bool TryPut(in ReceivedFrame frame);
 
-    private uint ReadStatus(int slot)
+    /// <summary>Where a frame and its network header stand, from the frame's place in the ring on.</summary>
+    protected void Place(in ReceivedFrame frame, out int start, out int network)
     {
-        Span<byte> status = stackalloc byte[4];
-        status.Clear();
-        IoBuffer buffer = new(status);
-        _ = _pages.Read(ref buffer, Position(slot));
-        return BitConverter.ToUInt32(status);
+        int header = Align(HeaderSize(_layout.Version)) + AddressSize;
+        int link = _endpoint.IsRaw && frame.LinkKind != LinkKind.None ? EthernetHeader.Size : 0;
+        network = !_endpoint.IsRaw ? Align(header) + 16 + _layout.Reserve : Align(header + Math.Max(link, 16)) + _layout.Reserve;
+        start = network - link;
     }
 
-    // Data first, then the header, and its first word last: it gives the slot to the application.
-    private void Write(in ReceivedFrame frame)
-    {
-        PacketBuffer packet = frame.Packet;
-        int link = _endpoint.IsRaw && frame.LinkKind != LinkKind.None ? EthernetHeader.Size : 0;
-        int network = !_endpoint.IsRaw
-            ? Align(HeaderSize + AddressSize) + 16 + _reserve
-            : Align(HeaderSize + AddressSize + Math.Max(link, 16)) + _reserve;
-        int start = network - link;
-        int length = Math.Clamp(_frameSize - start, 0, packet.Length);
-        ulong position = Position(_head), at = position + (ulong)start;
-        int left = length;
-        for (int i = 0; i < packet.ChunkCount && left > 0; i++)
+    /// <summary>TP_STATUS_*, without the owner.</summary>
+    protected static uint StatusOf(in ReceivedFrame frame) =>
+        StatusSoftwareTime | frame.Packet.Checksum switch
         {
-            ReadOnlySpan<byte> chunk = packet.Chunk(i);
-            Put(chunk[..Math.Min(chunk.Length, left)], at);
-            at += (ulong)Math.Min(chunk.Length, left);
-            left -= Math.Min(chunk.Length, left);
-        }
+            ChecksumState.Partial => StatusChecksumNotReady,
+            ChecksumState.Valid when frame.Type != PacketType.Outgoing => StatusChecksumValid,
+            _ => 0,
+        };
 
-        Span<byte> header = stackalloc byte[AddressOffset + AddressSize];
-        header.Clear();
-        BitConverter.TryWriteBytes(header[4..], frame.OriginalLength);
-        BitConverter.TryWriteBytes(header[8..], length);
-        BitConverter.TryWriteBytes(header[12..], (ushort)start);
-        BitConverter.TryWriteBytes(header[14..], (ushort)network);
-        BitConverter.TryWriteBytes(header[16..], (uint)(frame.Timestamp / 1_000_000_000));
-        BitConverter.TryWriteBytes(header[20..], (uint)(frame.Timestamp % 1_000_000_000));
-        Span<byte> address = header[AddressOffset..];
+    /// <summary>struct sockaddr_ll.</summary>
+    protected static void WriteAddress(in ReceivedFrame frame, Span<byte> address)
+    {
+        address[..AddressSize].Clear();
         BitConverter.TryWriteBytes(address, (ushort)Socket.AF_PACKET);
         BinaryPrimitives.WriteUInt16BigEndian(address[2..], frame.Protocol);
         BitConverter.TryWriteBytes(address[4..], frame.Interface);
@@ -158,15 +143,33 @@ internal sealed class PacketRing
         address[10] = (byte)frame.Type;
         address[11] = frame.LinkKind != LinkKind.None ? (byte)MacAddress.Size : (byte)0;
         frame.Source.Write(address[12..]);
-        Put(header[4..], position + 4);
-        BitConverter.TryWriteBytes(header, StatusUser | StatusSoftwareTime | (packet.Checksum == ChecksumState.Partial ? StatusChecksumNotReady : 0));
-        Thread.MemoryBarrier();
-        Put(header[..4], position);
     }
 
-    private static int Align(int length) => (length + Alignment - 1) & ~(Alignment - 1);
+    protected static int Align(int length) => (length + Alignment - 1) & ~(Alignment - 1);
 
-    private void Put(ReadOnlySpan<byte> bytes, ulong position)
+    protected uint ReadWord(ulong position)
+    {
+        Span<byte> word = stackalloc byte[4];
+        word.Clear();
+        IoBuffer buffer = new(word);
+        _ = _pages.Read(ref buffer, position);
+        return BitConverter.ToUInt32(word);
+    }
+
+    /// <summary>The first bytes of a packet.</summary>
+    protected void Put(PacketBuffer packet, int length, ulong position)
+    {
+        for (int i = 0; i < packet.ChunkCount && length > 0; i++)
+        {
+            ReadOnlySpan<byte> chunk = packet.Chunk(i);
+            chunk = chunk[..Math.Min(chunk.Length, length)];
+            Put(chunk, position);
+            position += (ulong)chunk.Length;
+            length -= chunk.Length;
+        }
+    }
+
+    protected void Put(ReadOnlySpan<byte> bytes, ulong position)
     {
         Span<byte> copy = stackalloc byte[256];
         while (!bytes.IsEmpty)
@@ -182,5 +185,14 @@ internal sealed class PacketRing
             bytes = bytes[part..];
             position += (ulong)part;
         }
+    }
+
+    /// <summary>A word that gives a part of the ring to the application: after all that is in it.</summary>
+    protected void GiveAway(uint status, ulong position)
+    {
+        Span<byte> word = stackalloc byte[4];
+        BitConverter.TryWriteBytes(word, status);
+        Thread.MemoryBarrier();
+        Put(word, position);
     }
 }

@@ -17,7 +17,7 @@ using Runsc.Sentry.Waiting;
 
 namespace Runsc.Sentry.Sockets.Packet;
 
-/// <summary>A socket of AF_PACKET (packet(7)): frames of the interfaces of the namespace, in and out. Rings are of version 2, and only for receiving.</summary>
+/// <summary>A socket of AF_PACKET (packet(7)): frames of the interfaces of the namespace, in and out. Rings are for receiving only.</summary>
 internal sealed class PacketSocket : SocketDescription, IEndpointEvents
 {
     /// <summary>struct sockaddr_ll: family, protocol, interface, kind of link, type of packet, length and bytes of the address.</summary>
@@ -78,7 +78,15 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
 
     public void OnEvents(NetEvents events)
     {
-        Volatile.Read(ref _ring)?.Fill();
+        if (Volatile.Read(ref _ring) is { } ring)
+        {
+            ring.Fill();
+            if (!ring.IsReadable)
+            {
+                return;
+            }
+        }
+
         Events.Notify(ToMask(events));
     }
 
@@ -341,12 +349,18 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
 
         if (name == Socket.PACKET_RX_RING)
         {
-            return value.Length < 16 ? -(long)Errno.EINVAL : -(long)ChangeRing(value);
+            return value.Length < (_version == BlockVersion ? 28 : 16) ? -(long)Errno.EINVAL : -(long)ChangeRing(value);
         }
 
         if (name is Socket.PACKET_VERSION or Socket.PACKET_RESERVE)
         {
             return value.Length != 4 ? -(long)Errno.EINVAL : -(long)ChangeRingLayout(name, MemoryMarshal.Read<int>(value));
+        }
+
+        if (name == Socket.PACKET_FANOUT)
+        {
+            return value.Length < 4 ? -(long)Errno.EINVAL
+                : -(long)NetErrors.ToErrno(_endpoint.Join(BitConverter.ToUInt16(value), (FanoutMode)value[2], value[3]));
         }
 
         if (name is not (Socket.PACKET_AUXDATA or Socket.PACKET_ORIGDEV or Socket.PACKET_IGNORE_OUTGOING))
@@ -376,8 +390,8 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
         return 0;
     }
 
-    // The first version of rings is not there; the third asks for more than a slot's owner.
-    private const int RingVersion = 1;
+    // TPACKET_V3, the last one.
+    private const int BlockVersion = 2;
 
     private Errno ChangeRingLayout(int name, int number)
     {
@@ -389,8 +403,8 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
 
         if (name == Socket.PACKET_VERSION)
         {
-            _version = number == RingVersion ? number : _version;
-            return number == RingVersion ? Errno.None : Errno.EINVAL;
+            _version = number is >= 0 and <= BlockVersion ? number : _version;
+            return number is >= 0 and <= BlockVersion ? Errno.None : Errno.EINVAL;
         }
 
         _reserve = number is >= 0 and <= longestReserve ? number : _reserve;
@@ -399,14 +413,21 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
 
     private Errno ChangeRing(ReadOnlySpan<byte> request)
     {
-        if (_version != RingVersion)
+        bool isNone = BitConverter.ToUInt32(request[4..]) == 0;
+        if (!isNone && _ring is not null)
         {
-            return Errno.EINVAL;
+            return Errno.EBUSY;
         }
 
-        Errno error = PacketRing.TryCreate(Network.System.Kernel, _endpoint, request, _reserve, out PacketRing? ring);
+        Errno error = PacketRing.TryCreate(
+            Network.System.Kernel, _endpoint, request, _version, _reserve, () => Events.Notify(EventMask.Readable), out PacketRing? ring);
         if (error == Errno.None)
         {
+            using (Stack.Enter())
+            {
+                _endpoint.HasRing = ring is not null;
+            }
+
             Interlocked.Exchange(ref _ring, ring)?.Close();
         }
 
@@ -489,9 +510,9 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
         switch (name)
         {
             case Socket.PACKET_STATISTICS:
-                (uint received, uint dropped) = _endpoint.TakeStatistics();
-                Span<uint> statistics = [received, dropped];
-                return Put(value, MemoryMarshal.AsBytes(statistics));
+                (uint received, uint dropped, uint freezes) = _endpoint.TakeStatistics();
+                Span<uint> statistics = [received, dropped, freezes];
+                return Put(value, MemoryMarshal.AsBytes(_version == BlockVersion ? statistics : statistics[..2]));
             case Socket.PACKET_AUXDATA:
                 return Put(value, _wantsAuxiliary ? 1 : 0);
             case Socket.PACKET_ORIGDEV:
@@ -499,7 +520,9 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
             case Socket.PACKET_IGNORE_OUTGOING:
                 return Put(value, _endpoint.IgnoresOutgoing ? 1 : 0);
             case Socket.PACKET_HDRLEN:
-                return value.Length < 4 || MemoryMarshal.Read<int>(value) != RingVersion ? -(long)Errno.EINVAL : Put(value, PacketRing.HeaderSize);
+                return value.Length < 4 || PacketRing.HeaderSize(MemoryMarshal.Read<int>(value)) is not (> 0 and var size) ? -(long)Errno.EINVAL : Put(value, size);
+            case Socket.PACKET_FANOUT:
+                return Put(value, unchecked((int)(_endpoint.Fanout?.Value ?? 0)));
             case Socket.PACKET_VERSION:
                 return Put(value, _version);
             case Socket.PACKET_RESERVE:
