@@ -1,5 +1,4 @@
 using System;
-using System.Threading;
 using Runsc.NetStack.Transport;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Time;
