@@ -180,7 +180,7 @@ internal sealed partial class Launcher(RunscConfig config, StateDirectory states
             ControlFd = control,
             ReadyFd = bootReadyChild,
             LogFd = log,
-PcapFd = OpenPcap(state.Id),
+            PcapFd = OpenPcap(state.Id),
             ExitFd = OpenStateFile(states.ExitFileOf(state.Id)),
             HolderFd = holder,
             Trees = bootTrees,
