@@ -56,6 +56,52 @@ public sealed class TimerWakeTests
         Assert.Equal(woken + 2, waker.Runs);
     }
 
+    /// <summary>What the timers of many connections send has to leave before there is more of it than a device's queue takes.</summary>
+    [Fact]
+    public void TimersDueTogether_LetTheirWorkOutBetween()
+    {
+        using StackPair pair = new();
+        NetworkStack stack = pair.A;
+        Bursts bursts = new();
+        using (stack.Enter())
+        {
+            for (int i = 0; i < 5000; i++)
+            {
+                stack.Schedule(new Sender(stack, bursts), pair.Clock.Monotonic + 1000);
+            }
+        }
+
+        pair.Clock.Monotonic += 2000;
+        stack.RunTimers();
+        Assert.Equal(5000, bursts.All);
+        Assert.InRange(bursts.Largest, 1, 500);
+    }
+
+    private sealed class Sender(NetworkStack stack, Bursts bursts) : NetTimer
+    {
+        public override void Fire()
+        {
+            bursts.Waiting++;
+            stack.Defer(bursts);
+        }
+    }
+
+    private sealed class Bursts : DeferredWork
+    {
+        public int Waiting { get; set; }
+
+        public int Largest { get; private set; }
+
+        public int All { get; private set; }
+
+        public override void Run()
+        {
+            Largest = System.Math.Max(Largest, Waiting);
+            All += Waiting;
+            Waiting = 0;
+        }
+    }
+
     private sealed class Counter : DeferredWork
     {
         public int Runs { get; private set; }
