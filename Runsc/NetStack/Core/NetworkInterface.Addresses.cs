@@ -125,6 +125,7 @@ internal sealed partial class NetworkInterface
             return;
         }
 
+        Groups.JoinOwn(new IpAddress(0xff01_0000_0000_0000, 1));
         Groups.JoinOwn(new IpAddress(0xff02_0000_0000_0000, 1));
         foreach (InterfaceAddress address in MutableAddresses.ToArray())
         {
@@ -186,7 +187,11 @@ internal sealed partial class NetworkInterface
             return;
         }
 
-        Groups.JoinOwn(Network.NdpProtocol.SolicitedNode(address.Address));
+        if (!IsLoopback)
+        {
+            Groups.JoinOwn(Network.NdpProtocol.SolicitedNode(address.Address));
+        }
+
         if (!noDad && Device.Kind == LinkKind.Ethernet && Parameters.IsOn(InterfaceSetting.DadTransmits))
         {
             Slaac.Detect(address);

@@ -423,7 +423,7 @@ internal sealed partial class NetworkStack
             AddBroadcast(address, Prefix.BroadcastOf(address.Address, address.PrefixLength));
         }
 
-        if (address.HasNoPrefixRoute || address.IsSecondary || (v4 && address.Address.IsLoopback) || (address.PrefixLength == address.Address.Bits && address.Peer == address.Address && v4))
+        if (address.HasNoPrefixRoute || address.IsSecondary || address.Address.IsLoopback || (address.PrefixLength == address.Address.Bits && address.Peer == address.Address && v4))
         {
             return;
         }

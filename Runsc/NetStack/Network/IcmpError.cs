@@ -31,6 +31,9 @@ internal struct IcmpError
     /// <summary>Linux's "fatal": a connected socket gets the error without having asked by IP_RECVERR. TCP in a synchronised state keeps it as soft (RFC 1122, 4.2.3.9).</summary>
     public bool IsFatal;
 
+    /// <summary>About a call that failed, which told the error itself: none is pending with it.</summary>
+    public bool IsOwn;
+
     /// <summary>Found by this host (SO_EE_ORIGIN_LOCAL) and not by an ICMP message.</summary>
     public readonly bool IsLocal => Offender.IsUnspecified;
 }

@@ -121,6 +121,7 @@ internal sealed class Icmpv4Protocol(NetworkStack stack)
     {
         IpAddress source = info.IsBroadcast || info.IsMulticast ? IpAddress.AnyV4 : info.Destination;
         RouteQuery query = new() { Destination = info.Source, Source = source, Mark = packet.Mark };
+        byte[]? options = packet.NetworkStart >= 0 ? EchoedOptions(packet) : null;
         packet.Checksum = ChecksumState.None;
         packet.Type = PacketType.Host;
         packet.LinkStart = packet.NetworkStart = -1;
@@ -131,13 +132,25 @@ internal sealed class Icmpv4Protocol(NetworkStack stack)
             return;
         }
 
-        Send(packet, info.TrafficClass);
+        Send(packet, info.TrafficClass, options);
     }
 
-    private void Send(PacketBuffer packet, byte trafficClass)
+    /// <summary>What the answer to a packet carries on: routes and times that are recorded. Null if there is nothing.</summary>
+    private static byte[]? EchoedOptions(PacketBuffer packet)
+    {
+        int position = packet.Position;
+        packet.Rewind(packet.NetworkStart);
+        ReadOnlySpan<byte> options = Ipv4Header.OfChecked(packet.Linear).Options;
+        Span<byte> answer = stackalloc byte[Ipv4Options.MaxSize];
+        answer = options.IsEmpty ? [] : answer[..Ipv4Options.Echo(options, answer)];
+        packet.TrimFront(position - packet.Position);
+        return answer.IsEmpty ? null : answer.ToArray();
+    }
+
+    private void Send(PacketBuffer packet, byte trafficClass, byte[]? options = null)
     {
         byte type = packet.Linear[0];
-        if (stack.Ip.Send(_route, packet, new IpSendOptions { Protocol = IpProtocol.Icmp, TrafficClass = trafficClass, PathMtu = PathMtuMode.Dont }) == NetError.None)
+        if (stack.Ip.Send(_route, packet, new IpSendOptions { Protocol = IpProtocol.Icmp, TrafficClass = trafficClass, PathMtu = PathMtuMode.Dont, Options = options }) == NetError.None)
         {
             Counters.OutMessages++;
             Counters.OutTypes[type]++;

@@ -26,7 +26,7 @@ internal sealed class IpOutput(NetworkStack stack) : IIpOutput
         IpCounters counters = stack.Counters.Ip(v4);
         counters.OutRequests++;
         int headers = v4 ? Ipv4Header.MinSize + (options.Options?.Length ?? 0) : Ipv6Header.Size;
-        int mtu = options.PathMtu is PathMtuMode.Probe or PathMtuMode.Interface or PathMtuMode.Omit ? (v4 ? output.Mtu : output.Ipv6Mtu) : route.Mtu;
+        int mtu = MtuOf(route, options.PathMtu);
         int total = packet.Length + headers;
         bool fits = total <= mtu || packet.Gso != GsoType.None;
         if (total > Ipv4Header.MaxPacket + (v4 ? 0 : Ipv6Header.Size)
@@ -49,7 +49,13 @@ internal sealed class IpOutput(NetworkStack stack) : IIpOutput
         if (v4)
         {
             Span<byte> header = packet.Prepend(headers);
-            options.Options?.CopyTo(header[Ipv4Header.MinSize..]);
+            if (options.Options is { } list)
+            {
+                // Routes and times are recorded from here on (Linux: ip_options_build).
+                list.CopyTo(header[Ipv4Header.MinSize..]);
+                Ipv4Options.Process(header.Slice(Ipv4Header.MinSize, list.Length), route.Source, Ipv4Options.Milliseconds(stack.Clock.RealTime), out _);
+            }
+
             Ipv4Header.Write(header, new Ipv4Header.Fields
             {
                 TrafficClass = options.TrafficClass,
@@ -152,6 +158,11 @@ internal sealed class IpOutput(NetworkStack stack) : IIpOutput
         output.SendIp(packet, route.Neighbor, route.NextHop, broadcast);
         return NetError.None;
     }
+
+    /// <summary>Bytes of the largest packet, by the way that the sender finds them. Precondition: the route has an interface.</summary>
+    internal static int MtuOf(Route route, PathMtuMode mode) =>
+        mode is not (PathMtuMode.Probe or PathMtuMode.Interface or PathMtuMode.Omit) ? route.Mtu
+        : route.Destination.IsV4 ? route.Interface!.Mtu : route.Interface!.Ipv6Mtu;
 
     internal static IpAddress SourceOf(PacketBuffer packet, bool v4) => v4 ? IpAddress.ReadV4(packet.Linear[12..]) : IpAddress.ReadV6(packet.Linear[8..]);
 

@@ -8,8 +8,6 @@ namespace Runsc.NetStack.Network;
 /// <summary>IPv4 on the way in: checks, options, routing, reassembly, delivery, forwarding (RFC 791, 1122, 1812). Under the stack's lock.</summary>
 internal sealed class Ipv4Protocol(NetworkStack stack)
 {
-    private const long MillisecondsOfDay = 86_400_000;
-
     private readonly Reassembler _fragments = new(stack, v4: true);
     private readonly Route _forward = new();
 
@@ -160,8 +158,7 @@ internal sealed class Ipv4Protocol(NetworkStack stack)
         Ipv4Header header = Ipv4Header.OfChecked(packet.Linear);
         int length = header.HeaderLength;
         IpAddress own = input.SelectV4(header.Source, NetworkStack.ScopeLink);
-        uint now = (uint)(stack.Clock.RealTime / 1_000_000 % MillisecondsOfDay);
-        if (!Ipv4Options.Process(packet.Linear[Ipv4Header.MinSize..length], own, now, out int bad))
+        if (!Ipv4Options.Process(packet.Linear[Ipv4Header.MinSize..length], own, Ipv4Options.Milliseconds(stack.Clock.RealTime), out int bad))
         {
             Counters.InHeaderErrors++;
             IpPacketInfo info = Info(input, header, isBroadcast: false);

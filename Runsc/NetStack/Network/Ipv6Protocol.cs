@@ -98,6 +98,9 @@ internal sealed class Ipv6Protocol(NetworkStack stack)
         return stack.FindAddress(destination) is not null;
     }
 
+    /// <summary>What this host sends to itself comes in over the loopback interface, but belongs to the link that the address is of (Linux: ip6_rcv_core).</summary>
+    private int ScopeOf(NetworkInterface loopback, in IpAddress destination) => stack.FindAddress(destination)?.Interface.Index ?? loopback.Index;
+
     /// <summary>Goes through the extension headers and delivers.</summary>
     private void Walk(NetworkInterface input, PacketBuffer packet, int fragmentSize = 0)
     {
@@ -109,7 +112,7 @@ internal sealed class Ipv6Protocol(NetworkStack stack)
             TrafficClass = header.TrafficClass,
             FlowLabel = header.FlowLabel,
             HopLimit = header.HopLimit,
-            Interface = input.Index,
+            Interface = input.IsLoopback ? ScopeOf(input, header.Destination) : input.Index,
             IsMulticast = header.Destination.IsMulticast,
             FragmentSize = fragmentSize,
         };

@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 
 namespace Runsc.NetStack.Network;
@@ -91,24 +92,42 @@ internal sealed class RoutingTable(uint id, bool v4)
     public RouteEntry? Exact(in IpAddress destination, int length) =>
         _byLength[length] is { } routes && routes.TryGetValue(destination, out RouteEntry? route) ? route : null;
 
-    /// <summary>Puts all routes into a list, the shortest prefixes first.</summary>
+    /// <summary>Puts all routes into a list, in the order in which Linux walks its trees.</summary>
     public void CopyTo(List<RouteEntry> list)
     {
+        List<RouteEntry> heads = [];
         foreach (Dictionary<IpAddress, RouteEntry>? routes in _byLength)
         {
-            if (routes is null)
+            if (routes is not null)
             {
-                continue;
-            }
-
-            foreach (RouteEntry head in routes.Values)
-            {
-                for (RouteEntry? route = head; route is not null; route = route.Next)
-                {
-                    list.Add(route);
-                }
+                heads.AddRange(routes.Values);
             }
         }
+
+        heads.Sort(v4 ? CompareV4 : CompareV6);
+        foreach (RouteEntry head in heads)
+        {
+            for (RouteEntry? route = head; route is not null; route = route.Next)
+            {
+                list.Add(route);
+            }
+        }
+    }
+
+    // fib_trie: by address; of the same address, the longest prefix first.
+    private static int CompareV4(RouteEntry a, RouteEntry b)
+    {
+        int order = a.Destination.V4.CompareTo(b.Destination.V4);
+        return order != 0 ? order : b.PrefixLength.CompareTo(a.PrefixLength);
+    }
+
+    // fib6: a prefix comes behind all that it contains.
+    private static int CompareV6(RouteEntry a, RouteEntry b)
+    {
+        int common = Math.Min(a.PrefixLength, b.PrefixLength);
+        IpAddress first = Prefix.Mask(a.Destination, common), second = Prefix.Mask(b.Destination, common);
+        return first == second ? b.PrefixLength.CompareTo(a.PrefixLength)
+            : first.High != second.High ? first.High.CompareTo(second.High) : first.Low.CompareTo(second.Low);
     }
 
     private static bool Precedes(RouteEntry route, RouteEntry other, bool first) => first ? route.Metric <= other.Metric : route.Metric < other.Metric;

@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using System.Linq;
 using Runsc.NetStack.Core;
 
 namespace Runsc.NetStack.Network;
@@ -159,10 +160,11 @@ internal sealed class RoutingTables
         }
     }
 
-    /// <summary>Copies the routes of a table, or of all for 0.</summary>
+    /// <summary>Copies the routes of a table, or of all for 0, in Linux's order.</summary>
     public void CopyTo(List<RouteEntry> list, uint table)
     {
-        foreach (RoutingTable one in _tables.Values)
+        // Linux has its tables in 256 buckets.
+        foreach (RoutingTable one in _tables.Values.OrderBy(one => one.Id & 0xff))
         {
             if (table == 0 || one.Id == table)
             {

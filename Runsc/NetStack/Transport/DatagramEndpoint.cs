@@ -12,6 +12,9 @@ namespace Runsc.NetStack.Transport;
 /// </remarks>
 internal abstract partial class DatagramEndpoint
 {
+    /// <summary>What an entry of the error queue counts with beside its payload.</summary>
+    private const int ErrorFootprint = 256;
+
     private readonly Queue<ReceivedDatagram> _queue = new();
     private readonly Queue<QueuedError> _errors = new();
     private readonly Route _route = new();
@@ -140,10 +143,18 @@ internal abstract partial class DatagramEndpoint
                 return false;
             }
 
-            _errorMemory -= (error.Payload?.Footprint ?? 0) + 256;
+            _errorMemory -= (error.Payload?.Footprint ?? 0) + ErrorFootprint;
 
-            // The pending error is that of the queue's front (Linux: sock_dequeue_err_skb).
-            _pendingError = _errors.TryPeek(out QueuedError next) ? next.Error.Error : NetError.None;
+            // The pending error is that of the queue's front, of those that messages brought (Linux: sock_dequeue_err_skb).
+            if (_errors.TryPeek(out QueuedError next) && !next.Error.IsOwn)
+            {
+                _pendingError = next.Error.Error;
+            }
+            else if (!error.Error.IsOwn)
+            {
+                _pendingError = NetError.None;
+            }
+
             return true;
         }
     }
@@ -286,7 +297,7 @@ internal abstract partial class DatagramEndpoint
         if (wants)
         {
             PacketBuffer? payload = quotedPayload?.TryClone();
-            int memory = (payload?.Footprint ?? 0) + 256;
+            int memory = (payload?.Footprint ?? 0) + ErrorFootprint;
             if (_errorMemory + memory <= Options.ReceiveBuffer)
             {
                 _errorMemory += memory;
@@ -310,6 +321,48 @@ internal abstract partial class DatagramEndpoint
 
         _pendingError = error.Error;
         Notifier.Raise(NetEvents.Error | NetEvents.Readable | NetEvents.Writable);
+    }
+
+    /// <summary>Hands a packet with its transport header to IP; takes it. The error queue is told of one that is too big for the path (Linux: ip_local_error). Under the lock.</summary>
+    protected NetError OutputLocked(Route route, PacketBuffer packet, in IpSendOptions options, ushort port = 0)
+    {
+        NetError error = Stack.Ip.Send(route, packet, options);
+        if (error == NetError.MessageTooLong)
+        {
+            ReportTooLongLocked(route, IpOutput.MtuOf(route, options.PathMtu), port);
+        }
+
+        return error;
+    }
+
+    /// <summary>Queues EMSGSIZE and the MTU for a reader who wants errors. The call itself fails, so none is pending. Under the lock.</summary>
+    protected void ReportTooLongLocked(Route route, int mtu, ushort port = 0)
+    {
+        bool v4 = route.Destination.IsV4;
+        if (!(v4 ? Options.ReceiveErrors : Options.ReceiveErrorsV6) || _errorMemory + ErrorFootprint > Options.ReceiveBuffer)
+        {
+            return;
+        }
+
+        _errorMemory += ErrorFootprint;
+        _errors.Enqueue(new QueuedError
+        {
+            Error = new IcmpError
+            {
+                Kind = IcmpErrorKind.PacketTooBig,
+                Error = NetError.MessageTooLong,
+                Local = route.Source,
+                Remote = route.Destination,
+                Offender = route.Destination.AnyOfFamily,
+                Info = (uint)mtu,
+                IsOwn = true,
+            },
+
+            // With IPv4, Linux tells the port of a connected peer only.
+            Destination = new IpEndpoint(route.Destination, !v4 ? port : IsConnected ? Remote.Port : (ushort)0, route.Destination.NeedsScope ? route.Interface!.Index : 0),
+            Timestamp = Stack.Clock.RealTime,
+        });
+        Notifier.Raise(NetEvents.Error);
     }
 
     /// <summary>The route for a datagram, kept while it does not change. Under the lock.</summary>

@@ -106,7 +106,7 @@ internal sealed class PingEndpoint(NetworkStack stack, bool isV4) : DatagramEndp
         IcmpCounters counters = Stack.Counters.Icmp(IsV4);
         counters.OutMessages++;
         counters.OutTypes[request]++;
-        return Stack.Ip.Send(route, payload, HeaderLocked(route, send));
+        return OutputLocked(route, payload, HeaderLocked(route, send));
     }
 
     protected override void Unlink() => Stack.Pings.Remove(this);

@@ -168,7 +168,7 @@ internal sealed class RawEndpoint : DatagramEndpoint
         payload.Owner = Options.Owner;
         payload.Priority = Options.Priority;
         IpSendOptions options = HeaderLocked(route, send);
-        return Stack.Ip.Send(route, payload, options);
+        return OutputLocked(route, payload, options);
     }
 
     protected override void Unlink() => Stack.Raw.Remove(this);
@@ -179,6 +179,7 @@ internal sealed class RawEndpoint : DatagramEndpoint
         bool v4 = route.Destination.IsV4;
         if (packet.Length > route.Interface!.Mtu)
         {
+            ReportTooLongLocked(route, route.Interface.Mtu);
             packet.Release();
             return NetError.MessageTooLong;
         }

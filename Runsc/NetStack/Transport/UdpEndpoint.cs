@@ -227,7 +227,7 @@ internal sealed class UdpEndpoint : DatagramEndpoint
         payload.Mark = send.HasMark ? send.Mark : Options.Mark;
         payload.Owner = Options.Owner;
         payload.Priority = Options.Priority;
-        error = Stack.Ip.Send(route, payload, options);
+        error = OutputLocked(route, payload, options, destination.Port);
         UdpCounters counters = Stack.Counters.Udp(v4);
         if (error == NetError.None)
         {

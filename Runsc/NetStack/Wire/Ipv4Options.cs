@@ -14,7 +14,15 @@ internal static class Ipv4Options
     public const byte StrictSourceRoute = 137;
     public const byte RouterAlert = 148;
 
+    /// <summary>The most that a header has room for.</summary>
+    public const int MaxSize = 40;
+
     private const byte Copied = 0x80;
+    private const long MillisecondsOfDay = 86_400_000;
+
+    /// <summary>Milliseconds since midnight UTC.</summary>
+    /// <param name="realTime">Nanoseconds since 1970.</param>
+    public static uint Milliseconds(long realTime) => (uint)(realTime / 1_000_000 % MillisecondsOfDay);
 
     /// <summary>Checks all options and does what a host does with them on the way in: records its address and time.</summary>
     /// <param name="options">Changed in place.</param>
@@ -69,6 +77,27 @@ internal static class Ipv4Options
     /// <summary>True if there is a source route, which hosts drop (accept_source_route is 0).</summary>
     public static bool HasSourceRoute(ReadOnlySpan<byte> options) => Find(options, LooseSourceRoute) >= 0 || Find(options, StrictSourceRoute) >= 0;
 
+    /// <summary>The options of an answer to a packet with these: what was recorded, padded (Linux: ip_options_echo). Precondition: they were checked, and have no source route.</summary>
+    /// <returns>Bytes written.</returns>
+    public static int Echo(ReadOnlySpan<byte> options, Span<byte> answer)
+    {
+        int length = 0;
+        foreach (byte kind in (ReadOnlySpan<byte>)[RecordRoute, Timestamp])
+        {
+            int at = Find(options, kind);
+            if (at >= 0)
+            {
+                ReadOnlySpan<byte> option = options.Slice(at, options[at + 1]);
+                option.CopyTo(answer[length..]);
+                length += option.Length;
+            }
+        }
+
+        int padded = (length + 3) & ~3;
+        answer[length..padded].Clear();
+        return padded;
+    }
+
     /// <summary>Where the option is, or -1.</summary>
     public static int Find(ReadOnlySpan<byte> options, byte kind)
     {
@@ -115,7 +144,7 @@ internal static class Ipv4Options
     /// <summary>Checks options that an application wants to send; any of a known form may go.</summary>
     public static bool AreValid(ReadOnlySpan<byte> options)
     {
-        Span<byte> copy = stackalloc byte[40];
+        Span<byte> copy = stackalloc byte[MaxSize];
         if (options.Length > copy.Length)
         {
             return false;

@@ -208,6 +208,7 @@ internal sealed partial class Task
             TimeOffsets = TimeOffsets,
             TimerSlack = TimerSlack,
             Personality = Personality,
+            Login = Login,
             IoPriority = IoPriority,
             Nice = ResetOnFork && Nice < 0 ? 0 : Nice,
             SchedulingPolicy = ResetOnFork && SchedulingPolicy is Sched.SCHED_FIFO or Sched.SCHED_RR ? Sched.SCHED_OTHER : SchedulingPolicy,

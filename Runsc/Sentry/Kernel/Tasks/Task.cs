@@ -121,6 +121,9 @@ internal sealed partial class Task : ICaller, INamespaceUser
     public ulong TimerSlack { get; set; } = 50_000;
     public uint Personality { get; set; }
 
+    /// <summary>Who logged in: /proc/PID/loginuid and sessionid. Children get it.</summary>
+    public LoginSession Login { get; set; } = LoginSession.None;
+
     // Scheduling parameters: kept and reported; the host schedules.
     public int Nice { get; set; }
     public int SchedulingPolicy { get; set; }

@@ -4,6 +4,7 @@ using Runsc.Linux;
 using Runsc.NetStack;
 using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Transport;
+using Runsc.NetStack.Wire;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Vfs;
 
@@ -123,6 +124,8 @@ internal sealed partial class DatagramSocket : InetSocket
         PacketBuffer packet = datagram.Packet;
         int length = packet.Length;
         long copied = CopyOut(packet, ref data, ref request);
+        Span<byte> options = stackalloc byte[Ipv4Options.MaxSize];
+        options = options[..((Wanted & (InetReceiveFlags.Options | InetReceiveFlags.ReturnOptions)) != 0 && datagram.Destination.IsV4 ? CopyOptions(packet, options) : 0)];
         packet.Release();
         if (copied < 0)
         {
@@ -142,10 +145,28 @@ internal sealed partial class DatagramSocket : InetSocket
             }
 
             InetControl.Add(ref request.Control, Wanted, datagram, _endpoint.Drops, Has(SocketFlags.OverflowCount));
+            if (options.Length > 0)
+            {
+                InetControl.AddOptions(ref request.Control, Wanted, options);
+            }
         }
 
         request.IsComplete = true;
         return (request.Flags & Socket.MSG_TRUNC) != 0 ? length : copied;
+    }
+
+    // The options in the IP header, which is still in front of what was read; the packet is not used any more.
+    private static int CopyOptions(PacketBuffer packet, Span<byte> options)
+    {
+        if (packet.NetworkStart < 0)
+        {
+            return 0;
+        }
+
+        packet.Rewind(packet.NetworkStart);
+        ReadOnlySpan<byte> found = Ipv4Header.OfChecked(packet.Linear).Options;
+        found.CopyTo(options);
+        return found.Length;
     }
 
     private static long CopyOut(PacketBuffer packet, ref IoBuffer data, ref ReceiveRequest request)

@@ -1,9 +1,11 @@
 using System;
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Runsc.Linux;
 using Runsc.NetStack;
 using Runsc.NetStack.Network;
 using Runsc.NetStack.Transport;
+using Runsc.NetStack.Wire;
 
 namespace Runsc.Sentry.Sockets.Inet;
 
@@ -74,11 +76,11 @@ internal static class InetControl
     {
         switch (type)
         {
-            case Socket.IPV6_PKTINFO when data.Length >= PacketInfoSizeV6:
+            case Socket.IPV6_PKTINFO or Socket.IPV6_2292PKTINFO when data.Length >= PacketInfoSizeV6:
                 send.Source = IpAddress.ReadV6(data);
                 send.Interface = BitConverter.ToInt32(data[16..]);
                 return Errno.None;
-            case Socket.IPV6_HOPLIMIT when data.Length == 4 && BitConverter.ToInt32(data) is >= -1 and <= 255:
+            case Socket.IPV6_HOPLIMIT or Socket.IPV6_2292HOPLIMIT when data.Length == 4 && BitConverter.ToInt32(data) is >= -1 and <= 255:
                 send.HopLimit = BitConverter.ToInt32(data) < 0 ? (byte)0 : data[0];
                 return Errno.None;
             case Socket.IPV6_TCLASS when data.Length == 4 && BitConverter.ToInt32(data) is >= -1 and <= 255:
@@ -157,10 +159,7 @@ internal static class InetControl
     {
         if ((wanted & InetReceiveFlags.PacketInfoV6) != 0)
         {
-            Span<byte> info = stackalloc byte[PacketInfoSizeV6];
-            datagram.Destination.WriteV6(info);
-            BitConverter.TryWriteBytes(info[16..], datagram.Interface);
-            control.Add(Socket.SOL_IPV6, Socket.IPV6_PKTINFO, info);
+            AddPacketInfoV6(ref control, Socket.IPV6_PKTINFO, datagram);
         }
 
         if (datagram.Destination.IsV4)
@@ -178,6 +177,23 @@ internal static class InetControl
             control.Add(Socket.SOL_IPV6, Socket.IPV6_TCLASS, (int)datagram.TrafficClass);
         }
 
+        uint flow = ((uint)datagram.TrafficClass << 20) | datagram.FlowLabel;
+        if ((wanted & InetReceiveFlags.FlowInfo) != 0 && flow != 0)
+        {
+            control.Add(Socket.SOL_IPV6, Socket.IPV6_FLOWINFO, BinaryPrimitives.ReverseEndianness(flow));
+        }
+
+        // The same under the names of RFC 2292.
+        if ((wanted & InetReceiveFlags.PacketInfo2292) != 0)
+        {
+            AddPacketInfoV6(ref control, Socket.IPV6_2292PKTINFO, datagram);
+        }
+
+        if ((wanted & InetReceiveFlags.HopLimit2292) != 0)
+        {
+            control.Add(Socket.SOL_IPV6, Socket.IPV6_2292HOPLIMIT, (int)datagram.HopLimit);
+        }
+
         if ((wanted & InetReceiveFlags.OriginalDestinationV6) != 0)
         {
             Span<byte> address = stackalloc byte[InetAddress.SizeV6];
@@ -188,6 +204,29 @@ internal static class InetControl
         if ((wanted & InetReceiveFlags.FragmentSizeV6) != 0 && datagram.FragmentSize > 0)
         {
             control.Add(Socket.SOL_IPV6, Socket.IPV6_RECVFRAGSIZE, datagram.FragmentSize);
+        }
+    }
+
+    private static void AddPacketInfoV6(ref ControlWriter control, int name, in ReceivedDatagram datagram)
+    {
+        Span<byte> info = stackalloc byte[PacketInfoSizeV6];
+        datagram.Destination.WriteV6(info);
+        BitConverter.TryWriteBytes(info[16..], datagram.Interface);
+        control.Add(Socket.SOL_IPV6, name, info);
+    }
+
+    /// <summary>IP_RECVOPTS and IP_RETOPTS: the options of the packet's header, and those of an answer.</summary>
+    public static void AddOptions(ref ControlWriter control, InetReceiveFlags wanted, scoped ReadOnlySpan<byte> options)
+    {
+        if ((wanted & InetReceiveFlags.Options) != 0)
+        {
+            control.Add(Socket.SOL_IP, Socket.IP_RECVOPTS, options);
+        }
+
+        if ((wanted & InetReceiveFlags.ReturnOptions) != 0)
+        {
+            Span<byte> answer = stackalloc byte[Ipv4Options.MaxSize];
+            control.Add(Socket.SOL_IP, Socket.IP_RETOPTS, answer[..Ipv4Options.Echo(options, answer)]);
         }
     }
 

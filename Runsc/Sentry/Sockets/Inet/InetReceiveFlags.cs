@@ -21,4 +21,6 @@ internal enum InetReceiveFlags
     Options = 2048,
     ReturnOptions = 4096,
     PathMtu = 8192,
+    PacketInfo2292 = 16384,
+    HopLimit2292 = 32768,
 }

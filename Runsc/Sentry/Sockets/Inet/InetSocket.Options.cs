@@ -451,6 +451,8 @@ internal abstract partial class InetSocket
     {
         Socket.IPV6_RECVPKTINFO => InetReceiveFlags.PacketInfoV6,
         Socket.IPV6_RECVHOPLIMIT => InetReceiveFlags.HopLimit,
+        Socket.IPV6_2292PKTINFO => InetReceiveFlags.PacketInfo2292,
+        Socket.IPV6_2292HOPLIMIT => InetReceiveFlags.HopLimit2292,
         Socket.IPV6_RECVTCLASS => InetReceiveFlags.TrafficClass,
         Socket.IPV6_RECVORIGDSTADDR => InetReceiveFlags.OriginalDestinationV6,
         Socket.IPV6_FLOWINFO => InetReceiveFlags.FlowInfo,

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
+using System.Linq;
 using System.Text;
 using Runsc.NetStack;
 using Runsc.NetStack.Core;
@@ -79,7 +80,8 @@ internal static class LinkTables
         {
             foreach (NetworkInterface one in stack.Interfaces)
             {
-                foreach ((IpAddress group, GroupMember member) in one.Groups.All)
+                // The newest first.
+                foreach ((IpAddress group, GroupMember member) in one.Groups.All.Reverse())
                 {
                     if (group.IsV6)
                     {

@@ -21,6 +21,10 @@ internal static class RouteFamily
     // struct ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr.
     private const int AddressSize = 8, RouteSize = 12;
 
+    // RTA_*.
+    private const int DestinationAttribute = 1, SourceAttribute = 2, OutputAttribute = 4, GatewayAttribute = 5, PriorityAttribute = 6, PreferredSourceAttribute = 7, CacheInfoAttribute = 12,
+        TableAttribute = 15, PreferenceAttribute = 20, UserAttribute = 25;
+
     /// <summary>Answers a request into the writer. EOPNOTSUPP, EPERM for changes, …</summary>
     public static Errno Answer(ICaller caller, NetNamespace network, in NetlinkRequest request, bool isDump, bool isStrict, NetlinkWriter writer)
     {
@@ -59,7 +63,7 @@ internal static class RouteFamily
                 case GetRoute when isDump:
                     return DumpRoutes(stack, family, request, isStrict, writer);
                 case GetRoute:
-                    return OneRoute(stack, request, family, writer);
+                    return OneRoute(caller, stack, request, family, writer);
                 case GetNeighbor when isDump:
                     return DumpNeighbors(stack, family, request, isStrict, writer);
                 case GetRule when isDump:
@@ -79,13 +83,23 @@ internal static class RouteFamily
     private static Errno DumpAddresses(NetworkStack stack, int family, in NetlinkRequest request, bool isStrict, NetlinkWriter writer)
     {
         int index = isStrict && request.Body.Length >= AddressSize ? BitConverter.ToInt32(request.Body[4..]) : 0;
-        foreach (NetworkInterface one in stack.Interfaces)
+
+        // One family after the other, as Linux asks them.
+        for (int i = 0; i < 2; i++)
         {
-            foreach (InterfaceAddress address in one.Addresses)
+            if (!IsWanted(family, i == 0))
             {
-                if (IsWanted(family, address.Address.IsV4) && (index == 0 || index == one.Index))
+                continue;
+            }
+
+            foreach (NetworkInterface one in stack.Interfaces)
+            {
+                foreach (InterfaceAddress address in one.Addresses)
                 {
-                    WriteAddress(address, NetlinkWriter.Multi, writer);
+                    if (address.Address.IsV4 == (i == 0) && (index == 0 || index == one.Index))
+                    {
+                        WriteAddress(address, NetlinkWriter.Multi, writer);
+                    }
                 }
             }
         }
@@ -164,68 +178,91 @@ internal static class RouteFamily
     }
 
     /// <summary>RTM_NEWROUTE, RTM_DELROUTE.</summary>
-    public static void WriteRoute(RouteEntry route, bool v4, int flags, NetlinkWriter writer, uint routeFlags = 0, bool removed = false)
+    public static void WriteRoute(RouteEntry route, bool v4, int flags, NetlinkWriter writer, bool removed = false)
     {
-        writer.Begin(removed ? DeleteRoute : NewRoute, flags);
-        writer.Add((byte)(v4 ? Socket.AF_INET : Socket.AF_INET6));
-        writer.Add((byte)route.PrefixLength);
-        writer.Add((byte)0);
-        writer.Add(route.TrafficClass);
-        writer.Add((byte)Math.Min(route.Table, 255));
-        writer.Add(route.Protocol);
-        writer.Add(route.Scope);
-        writer.Add((byte)route.Kind);
-        writer.Add(routeFlags);
-        writer.Attribute(15, route.Table);
+        Begin(route, v4, removed ? DeleteRoute : NewRoute, flags, 0, 0, writer);
         if (route.PrefixLength > 0)
         {
-            writer.Attribute(1, route.Destination);
+            writer.Attribute(DestinationAttribute, route.Destination);
         }
 
-        if (route.Metric != 0)
+        if (!v4 || route.Metric != 0)
         {
-            writer.Attribute(6, route.Metric);
+            writer.Attribute(PriorityAttribute, route.Metric);
         }
 
-        if (routeFlags == 0 && !route.PreferredSource.IsUnspecified)
+        if (!route.PreferredSource.IsUnspecified)
         {
-            writer.Attribute(7, route.PreferredSource);
+            writer.Attribute(PreferredSourceAttribute, route.PreferredSource);
         }
 
-        if (route.HasGateway)
+        WriteWay(route, writer);
+        if (!v4)
         {
-            writer.Attribute(5, route.Gateway);
-        }
-
-        if (route.Interface is NetworkInterface owner)
-        {
-            writer.Attribute(4, (uint)owner.Index);
-        }
-
-        if (routeFlags != 0 && !route.PreferredSource.IsUnspecified)
-        {
-            writer.Attribute(7, route.PreferredSource);
+            WriteCacheInfo(writer);
+            writer.Attribute(PreferenceAttribute, [(byte)0]);
         }
 
         writer.End();
     }
 
-    // RTM_GETROUTE with RTA_DST: which way a packet goes.
-    private static Errno OneRoute(NetworkStack stack, in NetlinkRequest request, int family, NetlinkWriter writer)
+    // struct rtmsg and the table. In IPv6 the scope is not used.
+    private static void Begin(RouteEntry route, bool v4, int type, int flags, int sourceLength, uint routeFlags, NetlinkWriter writer)
     {
-        if (!request.TryGetAddress(RouteSize, 1, out IpAddress destination))
+        writer.Begin(type, flags);
+        writer.Add((byte)(v4 ? Socket.AF_INET : Socket.AF_INET6));
+        writer.Add((byte)route.PrefixLength);
+        writer.Add((byte)sourceLength);
+        writer.Add(route.TrafficClass);
+        writer.Add((byte)Math.Min(route.Table, 255));
+        writer.Add(route.Protocol);
+        writer.Add(v4 ? route.Scope : (byte)0);
+        writer.Add((byte)route.Kind);
+        writer.Add(routeFlags);
+        writer.Attribute(TableAttribute, route.Table);
+    }
+
+    private static void WriteWay(RouteEntry route, NetlinkWriter writer)
+    {
+        if (route.HasGateway)
+        {
+            writer.Attribute(GatewayAttribute, route.Gateway);
+        }
+
+        if (route.Interface is NetworkInterface owner)
+        {
+            writer.Attribute(OutputAttribute, (uint)owner.Index);
+        }
+    }
+
+    // struct rta_cacheinfo: of a route that does not expire and has no error.
+    private static void WriteCacheInfo(NetlinkWriter writer)
+    {
+        Span<byte> empty = stackalloc byte[32];
+        empty.Clear();
+        writer.Attribute(CacheInfoAttribute, empty);
+    }
+
+    // RTM_GETROUTE with RTA_DST: which way a packet goes. Readers depend on what stands behind the source (nmap stops too early).
+    private static Errno OneRoute(ICaller caller, NetworkStack stack, in NetlinkRequest request, int family, NetlinkWriter writer)
+    {
+        if (!request.TryGetAddress(RouteSize, DestinationAttribute, out IpAddress destination))
         {
             destination = family == Socket.AF_INET ? IpAddress.AnyV4 : IpAddress.AnyV6;
         }
 
-        request.TryGetNumber(RouteSize, 4, out uint output);
+        request.TryGetNumber(RouteSize, OutputAttribute, out uint output);
         Route found = new();
-        NetError error = stack.Ip.FindRoute(new RouteQuery { Destination = destination, Source = destination.AnyOfFamily, Interface = unchecked((int)output) }, found);
+        RouteQuery query = new() { Destination = destination, Source = destination.AnyOfFamily, Interface = unchecked((int)output) };
+        NetError error = stack.Ip.FindRoute(query, found);
         if (error != NetError.None)
         {
             return NetErrors.ToErrno(error);
         }
 
+        // The answer about IPv6 tells of the route itself, that of IPv4 of what was made from it.
+        bool v4 = destination.IsV4;
+        RouteEntry? origin = v4 ? null : stack.Routes6.Find(query);
         RouteEntry shown = new()
         {
             Kind = found.Kind,
@@ -233,12 +270,36 @@ internal static class RouteFamily
             PrefixLength = destination.Bits,
             Interface = found.Interface,
             Gateway = found.NextHop == destination ? destination.AnyOfFamily : found.NextHop,
-            PreferredSource = found.Source,
-            Protocol = 0,
-            Table = RoutingTables.Main,
+            Protocol = origin?.Protocol ?? 0,
+            Metric = origin?.Metric ?? 0,
+            Table = origin?.Table ?? RoutingTables.Main,
         };
         const uint cloned = 0x200, local = 0x8000_0000;
-        WriteRoute(shown, destination.IsV4, 0, writer, cloned | (found.Kind == RouteKind.Local ? local : 0));
+        Begin(shown, v4, NewRoute, 0, v4 ? 0 : IpAddress.AnyV6.Bits, !v4 ? 0 : found.Kind == RouteKind.Local ? cloned | local : cloned, writer);
+        writer.Attribute(DestinationAttribute, destination);
+        if (v4)
+        {
+            writer.Attribute(OutputAttribute, (uint)(found.Interface?.Index ?? 0));
+            writer.Attribute(PreferredSourceAttribute, found.Source);
+            if (shown.HasGateway)
+            {
+                writer.Attribute(GatewayAttribute, shown.Gateway);
+            }
+
+            writer.Attribute(UserAttribute, caller.Credentials.EffectiveUid);
+            WriteCacheInfo(writer);
+        }
+        else
+        {
+            writer.Attribute(SourceAttribute, IpAddress.AnyV6);
+            writer.Attribute(PreferredSourceAttribute, found.Source);
+            WriteWay(shown, writer);
+            writer.Attribute(PriorityAttribute, shown.Metric);
+            WriteCacheInfo(writer);
+            writer.Attribute(PreferenceAttribute, [(byte)0]);
+        }
+
+        writer.End();
         return Errno.None;
     }
 
