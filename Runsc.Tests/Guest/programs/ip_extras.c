@@ -43,7 +43,7 @@ static void receive(const char *what, int fd, int flags)
         hex("", CMSG_DATA(c), length);
     }
     if (flags & MSG_ERRQUEUE)
-        printf("family %d port %d flags %#x\n", from.sin6_family, ntohs(from.sin6_port), message.msg_flags & ~MSG_DONTWAIT);
+        printf("family %d port %d flags %#x\n", from.sin6_family, from.sin6_port != 0, message.msg_flags & ~MSG_DONTWAIT);
 }
 
 static void options(const char *what, const unsigned char *list, int length)
@@ -155,8 +155,35 @@ static void too_big(int connected)
         show_option("SO_ERROR", fd, SOL_SOCKET, SO_ERROR);
     }
     show_poll("all read", fd, POLLIN, 0);
+    static char huge[128000];
+    show("more than a packet", sendto(fd, huge, sizeof huge, 0, (void *)&name, sizeof name));
+    receive("told as well", fd, MSG_ERRQUEUE);
     close(fd);
     close(to);
+}
+
+// A closed port answers by ICMP: what is asked of packets is told of that message.
+static void refused(void)
+{
+    int one = 1, gone = bound(SOCK_DGRAM), fd = socket(AF_INET, SOCK_DGRAM, 0), port = local_port(gone);
+    printf("-- refused\n");
+    close(gone);
+    setsockopt(fd, SOL_IP, IP_RECVERR, &one, sizeof one);
+    setsockopt(fd, SOL_IP, IP_RECVTTL, &one, sizeof one);
+    setsockopt(fd, SOL_IP, IP_PKTINFO, &one, sizeof one);
+    connect4(fd, port);
+    send(fd, "x", 1, 0);
+    show_poll("queued", fd, POLLIN, 2000);
+    receive("error", fd, MSG_ERRQUEUE);
+    close(fd);
+    fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    struct sockaddr_in6 name = in6("::1", port);
+    setsockopt(fd, SOL_IPV6, IPV6_RECVERR, &one, sizeof one);
+    setsockopt(fd, SOL_IPV6, IPV6_RECVHOPLIMIT, &one, sizeof one);
+    sendto(fd, "x", 1, 0, (void *)&name, sizeof name);
+    show_poll("queued", fd, POLLIN, 2000);
+    receive("error", fd, MSG_ERRQUEUE);
+    close(fd);
 }
 
 int main(void)
@@ -172,5 +199,6 @@ int main(void)
     of_rfc2292();
     too_big(0);
     too_big(1);
+    refused();
     return 0;
 }

@@ -25,6 +25,10 @@ internal struct IcmpError
     /// <summary>The interface the message came in on.</summary>
     public int Interface;
 
+    /// <summary>Of the message's own header.</summary>
+    public byte HopLimit;
+    public byte TrafficClass;
+
     /// <summary>What Linux gives to a socket (icmp_err_convert).</summary>
     public NetError Error;
 

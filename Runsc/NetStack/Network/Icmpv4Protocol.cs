@@ -190,6 +190,8 @@ internal sealed class Icmpv4Protocol(NetworkStack stack)
             Offender = info.Source,
             Protocol = quoted.Protocol,
             Interface = info.Interface,
+            HopLimit = info.HopLimit,
+            TrafficClass = info.TrafficClass,
         };
         if (!Classify(ref error, rest, quoted.TotalLength, quoted.HeaderLength))
         {

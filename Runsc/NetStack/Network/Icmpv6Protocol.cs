@@ -174,6 +174,8 @@ internal sealed class Icmpv6Protocol(NetworkStack stack)
             Offender = info.Source,
             Protocol = protocol,
             Interface = info.Interface,
+            HopLimit = info.HopLimit,
+            TrafficClass = info.TrafficClass,
         };
         switch (type)
         {

@@ -75,7 +75,7 @@ internal sealed class Ipv4Protocol(NetworkStack stack)
             return;
         }
 
-        if (header.HeaderLength > Ipv4Header.MinSize && !ProcessOptions(input, packet))
+        if (header.HeaderLength > Ipv4Header.MinSize && !ProcessOptions(input, packet, isOurs: local is { Kind: RouteKind.Local }))
         {
             return;
         }
@@ -153,11 +153,11 @@ internal sealed class Ipv4Protocol(NetworkStack stack)
     }
 
     /// <summary>False if the packet was dropped.</summary>
-    private bool ProcessOptions(NetworkInterface input, PacketBuffer packet)
+    private bool ProcessOptions(NetworkInterface input, PacketBuffer packet, bool isOurs)
     {
         Ipv4Header header = Ipv4Header.OfChecked(packet.Linear);
         int length = header.HeaderLength;
-        IpAddress own = input.SelectV4(header.Source, NetworkStack.ScopeLink);
+        IpAddress own = isOurs ? header.Destination : input.SelectV4(header.Source, NetworkStack.ScopeLink);
         if (!Ipv4Options.Process(packet.Linear[Ipv4Header.MinSize..length], own, Ipv4Options.Milliseconds(stack.Clock.RealTime), out int bad))
         {
             Counters.InHeaderErrors++;

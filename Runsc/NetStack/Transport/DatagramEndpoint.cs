@@ -184,6 +184,35 @@ internal abstract partial class DatagramEndpoint
         }
     }
 
+    /// <summary>The answer to more data than a packet holds, which never becomes one; the error queue is told as of any that does not fit.</summary>
+    public NetError RefuseTooLong(in DatagramSend send, long length)
+    {
+        using (Stack.Enter())
+        {
+            NetError error = IsClosed ? NetError.NotConnected : IsWriteShut ? NetError.BrokenPipe : TakePendingLocked();
+            if (error != NetError.None)
+            {
+                return error;
+            }
+
+            // Such a length is refused before there is a route to tell of (Linux: udp_sendmsg, raw_sendmsg, ping_common_sendmsg).
+            bool v4 = (send.HasDestination ? send.Destination : Remote).Address.IsV4;
+            if (length > ushort.MaxValue && (v4 || this is PingEndpoint))
+            {
+                return NetError.MessageTooLong;
+            }
+
+            error = RouteLocked(send, out Route route, out IpEndpoint destination);
+            if (error == NetError.None)
+            {
+                ReportTooLongLocked(route, route.Mtu, destination.Port);
+                error = NetError.MessageTooLong;
+            }
+
+            return error;
+        }
+    }
+
     public abstract NetError Bind(IpEndpoint local);
 
     /// <summary>Sets the peer: packets of others are no longer received.</summary>

@@ -100,6 +100,9 @@ internal abstract class PseudoFile(PseudoSuperBlock super, uint permissions) : P
             return done;
         }
 
+        /// <summary>As at open: there is nothing to cut off. pam_loginuid(8) does so before it writes.</summary>
+        public override Errno Truncate(ICaller caller, long length) => Errno.None;
+
         public override long PRead(ICaller caller, ref IoBuffer destination, long offset)
         {
             Errno error = GetText(caller, offset, out byte[] text);

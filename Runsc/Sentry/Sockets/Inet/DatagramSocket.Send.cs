@@ -86,7 +86,7 @@ internal sealed partial class DatagramSocket
     {
         if (data.Remaining > Limit(send))
         {
-            return -(long)Errno.EMSGSIZE;
+            return -(long)NetErrors.ToErrno(_endpoint.RefuseTooLong(send, data.Remaining));
         }
 
         int length = (int)data.Remaining;

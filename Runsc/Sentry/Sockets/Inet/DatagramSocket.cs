@@ -214,6 +214,19 @@ internal sealed partial class DatagramSocket : InetSocket
             }
 
             request.ResultFlags |= Socket.MSG_ERRQUEUE;
+            if (!entry.Error.IsLocal)
+            {
+                // What is asked of packets is told of the message that brought the error.
+                ReceivedDatagram message = new()
+                {
+                    Destination = entry.Error.Local,
+                    Interface = entry.Error.Interface,
+                    HopLimit = entry.Error.HopLimit,
+                    TrafficClass = entry.Error.TrafficClass,
+                };
+                InetControl.Add(ref request.Control, Wanted & ~(InetReceiveFlags.OriginalDestination | InetReceiveFlags.OriginalDestinationV6), message, 0, wantsDrops: false, ofError: true);
+            }
+
             InetControl.AddError(ref request.Control, IsV6, entry);
         }
 

@@ -95,7 +95,13 @@ internal static class InetControl
     }
 
     /// <summary>Adds what the reader asked for.</summary>
-    public static void Add(ref ControlWriter control, InetReceiveFlags wanted, in ReceivedDatagram datagram, uint drops, bool wantsDrops)
+    /// <param name="control">Where to.</param>
+    /// <param name="wanted">What for.</param>
+    /// <param name="datagram">What was received.</param>
+    /// <param name="drops">Datagrams that were dropped, for SO_RXQ_OVFL.</param>
+    /// <param name="wantsDrops">SO_RXQ_OVFL is set.</param>
+    /// <param name="ofError">It is a message about an error: it was not sent to a socket's address.</param>
+    public static void Add(ref ControlWriter control, InetReceiveFlags wanted, in ReceivedDatagram datagram, uint drops, bool wantsDrops, bool ofError = false)
     {
         if (wantsDrops && drops > 0)
         {
@@ -114,20 +120,20 @@ internal static class InetControl
 
         if (datagram.Destination.IsV4)
         {
-            AddV4(ref control, wanted, datagram);
+            AddV4(ref control, wanted, datagram, ofError);
         }
 
         // A dual-stack reader is told of packets of IPv4 in both forms.
         AddV6(ref control, wanted, datagram);
     }
 
-    private static void AddV4(ref ControlWriter control, InetReceiveFlags wanted, in ReceivedDatagram datagram)
+    private static void AddV4(ref ControlWriter control, InetReceiveFlags wanted, in ReceivedDatagram datagram, bool ofError)
     {
         if ((wanted & InetReceiveFlags.PacketInfo) != 0)
         {
             Span<byte> info = stackalloc byte[PacketInfoSize];
             BitConverter.TryWriteBytes(info, datagram.Interface);
-            datagram.Destination.Write(info[4..]);
+            (ofError ? IpAddress.AnyV4 : datagram.Destination).Write(info[4..]);
             datagram.Destination.Write(info[8..]);
             control.Add(Socket.SOL_IP, Socket.IP_PKTINFO, info);
         }
