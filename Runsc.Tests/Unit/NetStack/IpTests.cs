@@ -95,6 +95,65 @@ public sealed class IpTests : IDisposable
     }
 
     [Fact]
+    public void Routes_AreListedAsLinuxWalksThem()
+    {
+        Assert.Equal(["10.0.0.0/24"], List(v4: true));
+        Assert.Equal(["fd00:0:0:0:0:0:0:0/64", "fe80:0:0:0:0:0:0:0/64"], List(v4: false));
+        NetworkInterface eth = _pair.A.Interfaces[1];
+        foreach ((IpAddress to, int length) in new[]
+        {
+            (IpAddress.AnyV4, 0), (IpAddress.FromV4(10, 0, 0, 0), 8), (IpAddress.FromV4(192, 168, 0, 0), 16), (IpAddress.FromV4(10, 0, 0, 9), 32),
+            (IpAddress.AnyV6, 0), (new IpAddress(0xfd00_0000_0000_0000, 0), 8), (new IpAddress(0x2001_0000_0000_0000, 0), 16),
+        })
+        {
+            Assert.Equal(NetError.None, _pair.A.Routes(to.IsV4).Add(new RouteEntry { Destination = to, PrefixLength = length, Interface = eth }));
+        }
+
+        // IPv4 by address; IPv6 as a tree, children first.
+        Assert.Equal(["0.0.0.0/0", "10.0.0.0/24", "10.0.0.0/8", "10.0.0.9/32", "192.168.0.0/16"], List(v4: true));
+        Assert.Equal(
+            ["2001:0:0:0:0:0:0:0/16", "fd00:0:0:0:0:0:0:0/64", "fd00:0:0:0:0:0:0:0/8", "fe80:0:0:0:0:0:0:0/64", "0:0:0:0:0:0:0:0/0"],
+            List(v4: false));
+
+        string[] List(bool v4)
+        {
+            List<RouteEntry> routes = [];
+            _pair.A.Routes(v4).CopyTo(routes, RoutingTables.Main);
+            return [.. routes.Select(route => $"{Text(route.Destination)}/{route.PrefixLength}")];
+        }
+
+        static string Text(IpAddress address) => address.IsV4 ? address.ToString()
+            : string.Join(':', Enumerable.Range(0, 8).Select(i => (((i < 4 ? address.High : address.Low) >> (48 - (16 * (i & 3)))) & 0xffff).ToString("x", null)));
+    }
+
+    [Fact]
+    public void Addresses_OfIpv6_AreInOrderOfScope_TheNewestFirst()
+    {
+        NetworkInterface eth = _pair.A.Interfaces[1];
+        IpAddress second = new(0xfd00_0000_0000_0000, 9), link = new(0xfe80_0000_0000_0000, 9);
+        Assert.Equal(NetError.None, _pair.A.AddAddress(new InterfaceAddress(eth, link, 64) { Scope = NetworkStack.ScopeLink }, noDad: true));
+        Assert.Equal(NetError.None, _pair.A.AddAddress(new InterfaceAddress(eth, second, 64), noDad: true));
+        IpAddress[] listed = [.. eth.Addresses.Select(address => address.Address).Where(address => address.IsV6)];
+        Assert.Equal([second, StackPair.AddressA6, link], listed[..3]);
+        Assert.All(listed[2..], address => Assert.True(address.IsLinkLocal));
+    }
+
+    [Fact]
+    public void OwnLinkLocal_IsReachedOnItsLink()
+    {
+        NetworkInterface eth = _pair.A.Interfaces[1];
+        IpAddress own = eth.LinkLocal;
+        UdpEndpoint server = new(_pair.A, isV4: false), client = new(_pair.A, isV4: false);
+        Assert.Equal(NetError.None, server.Bind(new IpEndpoint(own, 700, eth.Index)));
+        client.Send(_pair.Packet("x"u8), new DatagramSend { HasDestination = true, Destination = new IpEndpoint(own, 700, eth.Index), TrafficClass = -1 });
+        StackPair.Take(server, out ReceivedDatagram got);
+        Assert.Equal(eth.Index, got.Interface);
+        Assert.Equal(eth.Index, got.Source.Scope);
+        server.Close();
+        client.Close();
+    }
+
+    [Fact]
     public void Errors_KeepToTheirRate()
     {
         UdpEndpoint client = new(_pair.A, isV4: true);
