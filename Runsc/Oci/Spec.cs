@@ -84,8 +84,10 @@ internal sealed class HookSpec
     public int? Timeout { get; set; }
 }
 
+// Metadata only: it is read far more often than written, and the other mode's code to write is a hundred kilobytes.
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+    GenerationMode = JsonSourceGenerationMode.Metadata, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(Spec))]
 [JsonSerializable(typeof(ProcessSpec))]
 [JsonSerializable(typeof(ResourcesSpec))]

@@ -188,7 +188,7 @@ internal sealed class BundleSpec
     private string? Get(string name) => Annotations is not null && Annotations.TryGetValue(name, out string? value) && value.Length > 0 ? value : null;
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(ShimOptions))]
 [JsonSerializable(typeof(BundleSpec))]
 [JsonSerializable(typeof(RuntimeStats))]
