@@ -4,6 +4,7 @@ using System.IO;
 using System.Linq;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using System.Threading;
 using Runsc.Tests.Support;
 using Xunit;
 
@@ -40,6 +41,28 @@ public sealed class NetworkLoadTests : IDisposable
     {
         Start("connections", "/bin/connections", "serve", "7100");
         Assert.Equal($"{s_connections} connected, {s_connections} answered\n", FromOutside("connections", "ask", Inside, "7100", s_connections));
+    }
+
+    [SandboxNamespaceFact]
+    public void Memory_OfConnections_GoesBackToTheHost()
+    {
+        Start("connections", "/bin/connections", "serve", "7100");
+        FromOutside("connections", "ask", Inside, "7100", "50");
+        long before = MemoryOfSentry(), busy = 0;
+        for (int i = 0; i < 3; i++)
+        {
+            FromOutside("connections", "ask", Inside, "7100", s_connections);
+            busy = Math.Max(busy, MemoryOfSentry());
+        }
+
+        // It says nothing unless there was something to give back; how soon that happens is not said.
+        Assert.True(busy > before + 4096, $"{before} KiB before, {busy} KiB busy");
+        for (int i = 0; i < 1200 && MemoryOfSentry() > before + ((busy - before) / 2); i++)
+        {
+            Thread.Sleep(100);
+        }
+
+        Assert.InRange(MemoryOfSentry(), 0, before + ((busy - before) / 2));
     }
 
     [SandboxNamespaceFact]
@@ -151,6 +174,15 @@ public sealed class NetworkLoadTests : IDisposable
     {
         CommandResult result = _sandbox.Runsc(["exec", _sandbox.Id, .. command]);
         return result.Status == 0 ? result.Output : result.ToString();
+    }
+
+    /// <summary>Kibibytes that the Sentry has for itself.</summary>
+    private long MemoryOfSentry()
+    {
+        string state = Directory.GetFiles(Directory.GetDirectories(_sandbox.State, "sandbox:*")[0])[0];
+        string pid = JsonNode.Parse(File.ReadAllText(state))!["pid"]!.ToString();
+        Match size = Regex.Match(File.ReadAllText($"/proc/{pid}/smaps_rollup"), @"Pss_Anon: +(\d+)");
+        return long.Parse(size.Groups[1].Value, CultureInfo.InvariantCulture);
     }
 
     private long Counter(string name)

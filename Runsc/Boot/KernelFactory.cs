@@ -46,7 +46,9 @@ internal static class KernelFactory
             TotalMemory = totalMemory == 0 ? memoryLimit : totalMemory,
         };
         kernel.MemoryFiles = new MemfdFileSystem(kernel);
-        kernel.RootNetwork = new SocketSystem(kernel).CreateNamespace();
+        SocketSystem sockets = new(kernel);
+        kernel.RootNetwork = sockets.CreateNamespace();
+        HeapTrimmer.Start(kernel, sockets.Buffers);
         if (platform.TscMatchesHost && HostTsc.IsAvailable)
         {
             clock.Start(kernel.Timers);

@@ -99,6 +99,18 @@ internal sealed class BufferPool(long limit = BufferPool.DefaultLimit)
         return packet;
     }
 
+    /// <summary>Lets go of what is kept for the next time.</summary>
+    public void Trim()
+    {
+        lock (_mu)
+        {
+            Array.Clear(_free);
+            Array.Clear(_freeCount);
+            _freePackets = null;
+            _freePacketCount = 0;
+        }
+    }
+
     internal void Return(Slab slab)
     {
         Interlocked.Add(ref _outstanding, -slab.Array.Length);

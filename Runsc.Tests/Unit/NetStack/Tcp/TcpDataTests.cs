@@ -42,6 +42,27 @@ public sealed class TcpDataTests
     }
 
     [Fact]
+    public void Receive_ManyAtOnce_AreAcknowledgedBeforeTheyAreRead()
+    {
+        TcpEndpoint connection = _script.Accepted();
+        int at = 1;
+        for (int i = 0; i < 20; i++, at += 1460)
+        {
+            // Past the quick acknowledgements of the beginning.
+            _script.In($". {at}:{at + 1460}(1460) ack 1");
+        }
+
+        _script.Drop();
+        _script.In($". {at}:{at + 2920}(2920) ack 1");
+        _script.Nothing();
+        at += 2920;
+        _script.In($". {at}:{at + 14600}(14600) ack 1");
+        at += 14600;
+        _script.Out($". 1:1(0) ack {at}");
+        TcpScript.Read(connection, 1, at - 1);
+    }
+
+    [Fact]
     public void Receive_OutOfOrder_IsSackedAndJoined()
     {
         TcpEndpoint connection = _script.Accepted();

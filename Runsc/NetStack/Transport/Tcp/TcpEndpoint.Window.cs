@@ -7,6 +7,9 @@ internal sealed partial class TcpEndpoint
 {
     /// <summary>The shortest and longest time an acknowledgement is held back.</summary>
     private const long DelayMinimum = 40 * Millisecond;
+
+    // Segments that came at once and are acknowledged by who received them, whatever the window: the reader, who would do it, is the slower side of a stream.
+    private const int BulkAck = 8;
     private const long DelayMaximum = 200 * Millisecond;
 
     /// <summary>Acknowledgements sent at once at the start and after a pause, so that a slow start is not slowed down.</summary>
@@ -227,9 +230,10 @@ internal sealed partial class TcpEndpoint
             return;
         }
 
-        bool moreThanOne = _rcvNxt - _rcvAcked > _receiveMss;
+        int unacknowledged = _rcvNxt - _rcvAcked;
         if (_ackNow
-            || (moreThanOne && ComputeWindow() >= _rcvWnd)
+            || (unacknowledged > _receiveMss && ComputeWindow() >= _rcvWnd)
+            || unacknowledged > BulkAck * _receiveMss
             || (_quickAcks > 0 && !_pingPong)
             || !_ahead.IsEmpty)
         {
