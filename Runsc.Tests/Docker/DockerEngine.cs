@@ -196,7 +196,7 @@ public class DockerEngine : IDisposable
             CommandRunner.Run("ip", ["netns", "del", _space]);
         }
 
-        // Of a daemon that did not come back: its containers, their shims, and mounts that would keep the folder.
+        // Of a daemon that did not come back: its containers, their shims, and mounts that would keep the folder. The brackets keep the shell from finding itself.
         CommandRunner.Run("/bin/sh",
         [
             "-c",
@@ -204,7 +204,7 @@ public class DockerEngine : IDisposable
             for root in {_directory}/exec/runtime-*/moby; do
                 for id in $({TestEnvironment.Binary} --root $root list --quiet); do {TestEnvironment.Binary} --root $root delete --force $id; done
             done
-            for process in /proc/[0-9]*; do tr '\\0' ' ' < $process/cmdline 2>/dev/null | grep -q -e '-address {_directory}/' && kill -9 "$(basename $process)"; done
+            for process in /proc/[0-9]*; do tr '\\0' ' ' < $process/cmdline 2>/dev/null | grep -q -e '-address {_directory}[/]' && kill -9 "$(basename $process)"; done
             grep -o '{_directory}[^ ]*' /proc/mounts | sort -r | xargs -r -n1 umount -l
             rm -rf {_directory}
             """,
