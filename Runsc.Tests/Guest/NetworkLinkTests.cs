@@ -18,6 +18,7 @@ public sealed class NetworkLinkTests : IDisposable
     [InlineData("bridge")]
     [InlineData("forward")]
     [InlineData("sysctls")]
+    [InlineData("listings")]
     public void Script_OnHostAndInSandbox_SaysTheSame(string name) => Compare(name);
 
     [SandboxFact]

@@ -418,7 +418,8 @@ internal sealed partial class NetworkStack
             AddBroadcast(address, address.Broadcast);
         }
 
-        if (v4 && address.Address.IsLoopback && address.PrefixLength < 31)
+        // That of the network, whatever the address itself says.
+        if (v4 && address.PrefixLength < 31 && !address.IsSecondary)
         {
             AddBroadcast(address, Prefix.BroadcastOf(address.Address, address.PrefixLength));
         }

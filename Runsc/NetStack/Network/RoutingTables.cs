@@ -1,5 +1,4 @@
 using System.Collections.Generic;
-using System.Linq;
 using Runsc.NetStack.Core;
 
 namespace Runsc.NetStack.Network;
@@ -164,7 +163,9 @@ internal sealed class RoutingTables
     public void CopyTo(List<RouteEntry> list, uint table)
     {
         // Linux has its tables in 256 buckets.
-        foreach (RoutingTable one in _tables.Values.OrderBy(one => one.Id & 0xff))
+        List<RoutingTable> tables = [.. _tables.Values];
+        tables.Sort((a, b) => (a.Id & 0xff).CompareTo(b.Id & 0xff));
+        foreach (RoutingTable one in tables)
         {
             if (table == 0 || one.Id == table)
             {

@@ -78,6 +78,10 @@ internal abstract partial class SocketDescription : FileDescription
     /// <summary>sendmsg(2). A stream takes what has room; other types all or nothing. Bytes, −EAGAIN with the buffer untouched, or −errno.</summary>
     public abstract long Send(ICaller caller, ref IoBuffer data, ref SendRequest request);
 
+    /// <summary>MSG_FASTOPEN: connects to the address of the request. EINPROGRESS, or the bytes that left with the SYN of a connection that is under way; errors of connect(2).</summary>
+    /// <remarks>Sockets without connections of this kind send, as Linux's do.</remarks>
+    public virtual long SendFirst(ICaller caller, ref IoBuffer data, ref SendRequest request) => Send(caller, ref data, ref request);
+
     /// <summary>recvmsg(2). Bytes, 0 at the end of a stream, −EAGAIN, or −errno.</summary>
     public abstract long Receive(ICaller caller, ref IoBuffer data, ref ReceiveRequest request);
 

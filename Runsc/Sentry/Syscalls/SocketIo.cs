@@ -69,8 +69,8 @@ internal static class SocketIo
     /// <summary>Sends all of the buffer, unless the flags or the description say not to wait; SIGPIPE when a stream is closed.</summary>
     public static long Send(Task task, SocketDescription socket, ref IoBuffer buffer, ref SendRequest request)
     {
-        long n = socket.Send(task, ref buffer, ref request);
         bool dontWait = (request.Flags & Socket.MSG_DONTWAIT) != 0 || socket.IsNonBlocking;
+        long n = (request.Flags & Socket.MSG_FASTOPEN) != 0 ? SendFirst(task, socket, ref buffer, ref request, dontWait) : socket.Send(task, ref buffer, ref request);
         socket.WasFull |= n == -(long)Errno.EAGAIN;
         if (!dontWait && (n == -(long)Errno.EAGAIN || (n >= 0 && socket.IsStream && buffer.Remaining > 0)))
         {
@@ -83,6 +83,20 @@ internal static class SocketIo
         }
 
         return n;
+    }
+
+    // MSG_FASTOPEN: connects, then sends what did not leave with the SYN. A connection's flag counts once.
+    private static long SendFirst(Task task, SocketDescription socket, ref IoBuffer buffer, ref SendRequest request, bool dontWait)
+    {
+        long n = socket.SendFirst(task, ref buffer, ref request);
+        request.Flags &= ~Socket.MSG_FASTOPEN;
+        if (dontWait || socket.Family == Socket.AF_UNIX || !socket.IsStream || (n < 0 && n != -(long)Errno.EINPROGRESS))
+        {
+            return n;
+        }
+
+        Errno error = AwaitConnection(task, socket, request.Address, isUnderWay: true);
+        return error != Errno.None ? -(long)error : Math.Max(n, 0);
     }
 
     private static long SendRest(Task task, SocketDescription socket, ref IoBuffer buffer, ref SendRequest request, long done)
@@ -133,7 +147,12 @@ internal static class SocketIo
             return error;
         }
 
-        bool isUnderWay = error == Errno.EINPROGRESS;
+        return AwaitConnection(task, socket, address, isUnderWay: error == Errno.EINPROGRESS);
+    }
+
+    private static Errno AwaitConnection(Task task, SocketDescription socket, ReadOnlySpan<byte> address, bool isUnderWay)
+    {
+        Errno error;
         Deadline deadline = Deadline.After(socket.SendTimeout);
         TaskWaiter waiter = task.BeginWait(EventMask.Writable);
         socket.Register(waiter);

@@ -7,7 +7,7 @@ namespace Runsc.NetStack.Transport.Tcp;
 internal sealed partial class TcpEndpoint
 {
     /// <summary>Data in a SYN that asks to be opened fast: what surely fits beside its options.</summary>
-    private const int MaximumSynData = 1200;
+    public const int MaximumSynData = 1200;
 
     // A writer was refused: tell it when there is room again.
     private bool _writerWaits;

@@ -35,7 +35,7 @@ internal sealed class LoginUserFile : PseudoFile
             return Errno.EPERM;
         }
 
-        if (!UInt128.TryParse(Encoding.Latin1.GetString(value).TrimEnd('\n'), NumberStyles.None, CultureInfo.InvariantCulture, out UInt128 user))
+        if (!ulong.TryParse(Encoding.Latin1.GetString(value).TrimEnd('\n'), NumberStyles.None, CultureInfo.InvariantCulture, out ulong user))
         {
             return Errno.EINVAL;
         }

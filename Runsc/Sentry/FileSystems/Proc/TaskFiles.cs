@@ -155,7 +155,25 @@ internal static class TaskFiles
         return Errno.None;
     }
 
-    public static Errno CommandLine(Task task, ICaller caller, StringBuilder text) => CopyStrings(task, memory => (memory.ArgumentStart, memory.ArgumentEnd), text);
+    public static Errno CommandLine(Task task, ICaller caller, StringBuilder text) => CopyStrings(task, ArgumentsOf, text);
+
+    // A program that writes over the last byte has put a title there, of one line, which may go on into the environment (Linux: get_mm_cmdline).
+    private static (ulong Start, ulong End) ArgumentsOf(MemoryManager memory)
+    {
+        const int longest = 4096;
+        (ulong start, ulong end) = (memory.ArgumentStart, memory.ArgumentEnd);
+        Span<byte> last = stackalloc byte[1];
+        if (start >= end || memory.EnvironmentStart != end || memory.CopyIn(end - 1, last) != 1 || last[0] == 0)
+        {
+            return (start, Math.Max(start, end));
+        }
+
+        Span<byte> title = stackalloc byte[longest];
+        title = title[..(int)Math.Min(longest, Math.Max(memory.EnvironmentEnd, end) - start)];
+        title = title[..(int)Math.Max(memory.CopyIn(start, title), 0)];
+        int zero = title.IndexOf((byte)0);
+        return (start, start + (ulong)(zero >= 0 ? zero + 1 : title.Length));
+    }
 
     public static Errno Environment(Task task, ICaller caller, StringBuilder text)
     {

@@ -1,7 +1,6 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
-using System.Linq;
 using System.Text;
 using Runsc.NetStack;
 using Runsc.NetStack.Core;
@@ -81,8 +80,11 @@ internal static class LinkTables
             foreach (NetworkInterface one in stack.Interfaces)
             {
                 // The newest first.
-                foreach ((IpAddress group, GroupMember member) in one.Groups.All.Reverse())
+                List<IpAddress> groups = [.. one.Groups.All.Keys];
+                groups.Reverse();
+                foreach (IpAddress group in groups)
                 {
+                    GroupMember member = one.Groups.All[group];
                     if (group.IsV6)
                     {
                         group.WriteV6(bytes);

@@ -26,8 +26,11 @@ internal static class NetTables
         {
             if (socket is TcpSocket tcp && (socket.Family == Socket.AF_INET6) == v6 && tcp.Endpoint.Local.Port != 0)
             {
+                // Unlike sock_diag(7), this file does not tell the backlog.
+                bool isListening = tcp.Endpoint.State == TcpState.Listen;
                 (int receive, int send) = tcp.Endpoint.QueueLengths;
-                string tail = tcp.Endpoint.State == TcpState.Listen ? "100 0 0 10 0" : "20 4 30 10 -1";
+                send = isListening ? 0 : send;
+                string tail = isListening ? "100 0 0 10 0" : "20 4 30 10 -1";
                 AppendPadded(
                     text,
                     string.Create(
@@ -189,10 +192,11 @@ internal static class NetTables
     /// <summary>/proc/net/sockstat and sockstat6.</summary>
     public static string SocketStatistics(NetNamespace network, bool v6)
     {
-        int tcp = 0, udp = 0, raw = 0, all = network.Unix.Snapshot().Length;
+        int tcp = 0, udp = 0, raw = 0, connections = 0, all = network.Unix.Snapshot().Length + network.OtherSockets().Length;
         foreach (InetSocket socket in network.InetSockets())
         {
             all++;
+            connections += socket is TcpSocket ? 1 : 0;
             if ((socket.Family == Socket.AF_INET6) == v6)
             {
                 tcp += socket is TcpSocket ? 1 : 0;
@@ -205,6 +209,6 @@ internal static class NetTables
             ? string.Create(CultureInfo.InvariantCulture, $"TCP6: inuse {tcp}\nUDP6: inuse {udp}\nUDPLITE6: inuse 0\nRAW6: inuse {raw}\nFRAG6: inuse 0 memory 0\n")
             : string.Create(
                 CultureInfo.InvariantCulture,
-                $"sockets: used {all}\nTCP: inuse {tcp} orphan {network.Inet.Tcp.Orphans} tw 0 alloc {tcp} mem {network.Inet.Tcp.MemoryUsed / 4096}\nUDP: inuse {udp} mem 0\nUDPLITE: inuse 0\nRAW: inuse {raw}\nFRAG: inuse 0 memory 0\n");
+                $"sockets: used {all}\nTCP: inuse {tcp} orphan {network.Inet.Tcp.Orphans} tw {network.Inet.Tcp.TimeWaits.Count} alloc {connections} mem {network.Inet.Tcp.MemoryUsed / 4096}\nUDP: inuse {udp} mem 0\nUDPLITE: inuse 0\nRAW: inuse {raw}\nFRAG: inuse 0 memory 0\n");
     }
 }

@@ -139,11 +139,6 @@ internal sealed partial class TcpSocket : InetSocket
 
     public override long Send(ICaller caller, ref IoBuffer data, ref SendRequest request)
     {
-        if ((request.Flags & Socket.MSG_FASTOPEN) != 0)
-        {
-            return -(long)Errno.EOPNOTSUPP;
-        }
-
         TcpSendFlags flags = (request.Flags & Socket.MSG_MORE) != 0 ? TcpSendFlags.More : TcpSendFlags.None;
         flags |= (request.Flags & Socket.MSG_OOB) != 0 ? TcpSendFlags.Urgent : TcpSendFlags.None;
         long total = 0;
@@ -159,6 +154,35 @@ internal sealed partial class TcpSocket : InetSocket
         }
         while (data.Remaining > 0);
         return total;
+    }
+
+    public override long SendFirst(ICaller caller, ref IoBuffer data, ref SendRequest request)
+    {
+        if (InetAddress.FamilyOf(request.Address) == Socket.AF_UNSPEC && !request.Address.IsEmpty)
+        {
+            return -(long)Errno.EOPNOTSUPP;
+        }
+
+        Errno error = InetAddress.TryParse(Family, request.Address, mixed: false, out IpEndpoint remote);
+        if (error != Errno.None)
+        {
+            return -(long)error;
+        }
+
+        Span<byte> first = stackalloc byte[TcpEndpoint.MaximumSynData];
+        first = first[..(int)Math.Min(first.Length, data.Remaining)];
+        IoBuffer before = data;
+        bool isRead = data.CopyIn(first) == first.Length;
+        data = before;
+        if (!isRead)
+        {
+            return -(long)Errno.EFAULT;
+        }
+
+        error = NetErrors.ToErrno(_endpoint.ConnectWithData(remote, first, out int sent));
+        data.Advance(sent);
+        _isConnecting |= error == Errno.EINPROGRESS;
+        return error == Errno.EINPROGRESS && sent > 0 ? sent : -(long)error;
     }
 
     // Bytes taken, at least one unless the buffer is empty.

@@ -21,6 +21,9 @@ internal static class RouteFamily
     // struct ifaddrmsg, rtmsg, ndmsg, fib_rule_hdr.
     private const int AddressSize = 8, RouteSize = 12;
 
+    /// <summary>IP6_RT_PRIO_USER: what a route of IPv6 has when none is given.</summary>
+    private const uint UserMetric = 1024;
+
     // RTA_*.
     private const int DestinationAttribute = 1, SourceAttribute = 2, OutputAttribute = 4, GatewayAttribute = 5, PriorityAttribute = 6, PreferredSourceAttribute = 7, CacheInfoAttribute = 12,
         TableAttribute = 15, PreferenceAttribute = 20, UserAttribute = 25;
@@ -383,7 +386,8 @@ internal static class RouteFamily
 
     private static Errno ChangeAddress(NetworkStack stack, in NetlinkRequest request)
     {
-        const int address = 1, local = 2, label = 3, broadcast = 4;
+        const int address = 1, local = 2, label = 3, broadcast = 4, flags = 8;
+        const uint noDetection = 2;
         if (request.Body.Length < AddressSize)
         {
             return Errno.EINVAL;
@@ -419,13 +423,15 @@ internal static class RouteFamily
 
         string text = request.GetText(AddressSize, label);
         request.TryGetAddress(AddressSize, broadcast, out IpAddress all);
-        return NetErrors.ToErrno(stack.AddAddress(new InterfaceAddress(owner, own, prefix)
+        uint wanted = request.TryGetNumber(AddressSize, flags, out uint number) ? number : request.Body[2];
+        InterfaceAddress added = new(owner, own, prefix)
         {
             Peer = peer,
             Broadcast = all,
             Scope = request.Body[3],
             Label = text.Length > 0 ? text : own.IsV4 ? owner.Name : null,
-        }));
+        };
+        return NetErrors.ToErrno(stack.AddAddress(added, noDad: (wanted & noDetection) != 0));
     }
 
     private static Errno ChangeRoute(NetworkStack stack, in NetlinkRequest request)
@@ -461,8 +467,8 @@ internal static class RouteFamily
 
         if (owner is null && !through.IsUnspecified)
         {
-            Route way = new();
-            if (stack.Ip.FindRoute(new RouteQuery { Destination = through, Source = any, OnLinkOnly = true }, way) == NetError.None)
+            // On which link the gateway is; no address of ours need be ready for use yet.
+            if (stack.Routes(v4).Find(new RouteQuery { Destination = through, Source = any }) is { Kind: RouteKind.Unicast, HasGateway: false } way)
             {
                 owner = way.Interface;
             }
@@ -479,7 +485,7 @@ internal static class RouteFamily
             Gateway = through,
             Interface = owner,
             PreferredSource = request.TryGetAddress(RouteSize, source, out IpAddress preferred) ? preferred : any,
-            Metric = metric,
+            Metric = metric == 0 && !v4 && request.Type == NewRoute ? UserMetric : metric,
             TrafficClass = request.Body[3],
         };
         if (request.Type == DeleteRoute)
