@@ -132,6 +132,20 @@ public sealed class PacketFilterTests
     [FilterFact]
     public void Nft_RulesAsTheHostLists() => Compare(Nft);
 
+    /// <summary>Time-outs, sets and maps that rules change, objects; and events.</summary>
+    [FilterTheory]
+    [InlineData("nft")]
+    [InlineData("nft_monitor")]
+    public void Nft_ScriptAsOnTheHost(string name) => Compare(File.ReadAllText(Path.Combine(TestEnvironment.Top, $"Runsc.Tests/Guest/links/{name}.sh")));
+
+    [FilterFact]
+    public void Nft_HelperOfConnections_IsRefused()
+    {
+        using Sandbox sandbox = Make();
+        CommandResult result = sandbox.Run(["sh", "-c", "nft add table inet t; nft add ct helper inet t h '{ type \"ftp\" protocol tcp; }'"]);
+        Assert.Contains("Operation not supported", result.Error, StringComparison.Ordinal);
+    }
+
     [FilterTheory]
     [InlineData("legacy")]
     [InlineData("nft")]

@@ -40,6 +40,8 @@ internal sealed class PacketFilter : IPacketFilter
 
     public NatEngine Nat { get; }
 
+    public SetBudget Budget { get; } = new();
+
     /// <summary>Replaces the chains of an owner (a table, or all of nftables); none: it is forgotten. Precondition: the stack's lock is held.</summary>
     /// <param name="owner">Whose chains they are.</param>
     /// <param name="chains">All chains at hooks of this owner.</param>

@@ -122,7 +122,7 @@ internal sealed class PacketFanout(NetworkStack stack, ushort id, FanoutMode mod
             to = BinaryPrimitives.ReadUInt16BigEndian(front[(transport + 2)..]);
         }
 
-        bool swap = (source.High, source.Low, from).CompareTo((destination.High, destination.Low, to)) > 0;
+        bool swap = source.High != destination.High ? source.High > destination.High : source.Low != destination.Low ? source.Low > destination.Low : from > to;
         return unchecked((uint)(swap ? stack.Hash.Hash(destination, to, source, from) : stack.Hash.Hash(source, from, destination, to)));
     }
 }

@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Threading;
 using Runsc.NetStack.Core;
@@ -53,22 +54,21 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
                 return present;
             }
 
-            // The first namespace's, read before: the locks of two stacks are never held together.
-            InetStack? first = isRoot ? null : ((NetNamespace)System.Kernel.RootNetwork).Inet;
+            // With no lock of a namespace: it takes that of the first one's stack. Where two come at once, one is not used.
+            InetStack made = new(System.Kernel, System.Buffers);
+            if (isRoot)
+            {
+                made.StartLoopback();
+            }
+            else
+            {
+                made.Inherit(((NetNamespace)System.Kernel.RootNetwork).Inet);
+            }
+
             lock (_mu)
             {
                 if (_inet is null)
                 {
-                    InetStack made = new(System.Kernel, System.Buffers);
-                    if (isRoot)
-                    {
-                        made.StartLoopback();
-                    }
-                    else
-                    {
-                        made.Inherit(first!);
-                    }
-
                     made.Stack.Observer = _routeEvents;
                     Volatile.Write(ref _inet, made);
                 }
@@ -192,6 +192,10 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
     /// <summary>Somebody is a member of a group of NETLINK_ROUTE. No lock.</summary>
     public bool HasNetlinkMembers(int group) => (Volatile.Read(ref _netlinkGroups) & (1L << (group - 1))) != 0;
 
+    /// <summary>Somebody is a member of a group of any protocol.</summary>
+    public bool HasNetlinkMembers(int protocol, int group) =>
+        Array.Exists(OtherSockets(), socket => socket is NetlinkSocket netlink && netlink.Protocol == protocol && (netlink.Groups & (1UL << (group - 1))) != 0);
+
     /// <summary>Memberships have changed: changes of the stack are watched once there is one.</summary>
     public void NetlinkGroupsChanged()
     {
@@ -222,11 +226,11 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
     }
 
     /// <summary>Puts messages into the queues of a group's members. May be called under the stack's lock.</summary>
-    public void TellNetlinkMembers(int group, List<byte[]> datagrams)
+    public void TellNetlinkMembers(int protocol, int group, List<byte[]> datagrams)
     {
         foreach (SocketDescription socket in OtherSockets())
         {
-            if (socket is NetlinkSocket { Protocol: Linux.Socket.NETLINK_ROUTE } netlink)
+            if (socket is NetlinkSocket netlink && netlink.Protocol == protocol)
             {
                 netlink.Tell(group, datagrams);
             }

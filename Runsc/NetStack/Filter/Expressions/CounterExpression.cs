@@ -1,7 +1,7 @@
 namespace Runsc.NetStack.Filter.Expressions;
 
 /// <summary>Counts packets and their bytes.</summary>
-internal sealed class CounterExpression : Expression
+internal sealed class CounterExpression : StatefulExpression
 {
     public ulong Packets { get; set; }
 
@@ -12,4 +12,8 @@ internal sealed class CounterExpression : Expression
         Packets++;
         Bytes += (ulong)(uint)context.Packet.Length;
     }
+
+    public override StatefulExpression Fresh() => new CounterExpression { Origin = Origin };
+
+    public override void Reset() => Packets = Bytes = 0;
 }

@@ -8,7 +8,7 @@ namespace Runsc.NetStack.Filter.Expressions;
 /// <param name="burst">Packets, or bytes, at once; at least 1 of packets.</param>
 /// <param name="countsBytes">Bytes count, not packets.</param>
 /// <param name="isInverted">Matches what goes beyond.</param>
-internal sealed class LimitExpression(ulong rate, ulong period, ulong burst, bool countsBytes, bool isInverted) : Expression
+internal sealed class LimitExpression(ulong rate, ulong period, ulong burst, bool countsBytes, bool isInverted) : StatefulExpression
 {
     private readonly double _cost = (double)period / rate;
     private readonly double _capacity = countsBytes ? (double)period / rate * (rate + burst) : (double)period / rate * burst;
@@ -32,4 +32,6 @@ internal sealed class LimitExpression(ulong rate, ulong period, ulong burst, boo
             context.Verdict = Verdict.Break;
         }
     }
+
+    public override StatefulExpression Fresh() => new LimitExpression(rate, period, burst, countsBytes, isInverted) { Origin = Origin };
 }

@@ -5,18 +5,30 @@ internal sealed class LookupExpression(FilterSet set, int register, int length, 
 {
     public override void Evaluate(ref FilterContext context)
     {
-        SetElement? found = set.Find(context.Register(register, length));
+        SetElement? found = set.Find(context.Register(register, length), set.IsDynamic ? context.Stack.Now : 0);
         if (found is null != isInverted)
         {
             context.Verdict = Verdict.Break;
+            return;
         }
-        else if (found is not null && isVerdict)
+
+        if (found is null)
+        {
+            return;
+        }
+
+        if (isVerdict)
         {
             found.Verdict?.Evaluate(ref context);
         }
-        else if (found is not null && target >= 0)
+        else if (target >= 0)
         {
             Registers.Store(ref context, target, found.Data);
+        }
+
+        if (found.Stateful.Length > 0 && context.Verdict == Verdict.Continue)
+        {
+            _ = found.Count(ref context);
         }
     }
 }

@@ -3,6 +3,7 @@ using System.Buffers.Binary;
 using System.Collections.Generic;
 using System.Text;
 using Runsc.Linux;
+using Runsc.NetStack.Filter;
 using Runsc.Sentry.Sockets.Netlink;
 using Runsc.Sentry.Vfs;
 using static Runsc.Linux.NfTables;
@@ -39,10 +40,11 @@ internal static class NetfilterFamily
         {
             case NFNL_SUBSYS_NFTABLES:
                 NftState state = network.Netfilter.Nft.State;
+                bool resets = message is NFT_MSG_GETRULE_RESET or NFT_MSG_GETOBJ_RESET or NFT_MSG_GETSETELEM_RESET;
                 using (network.Netfilter.Filter.Stack.Enter())
                 {
                     // Counters move under the lock.
-                    return Get(new NftWriter(writer, state, isDump), state, caller, message, family, isDump, a);
+                    return Get(new NftWriter(writer, state, isDump, network.Netfilter.Filter.Stack.Now, resets), state, caller, message, family, isDump, a);
                 }
 
             case NFNL_SUBSYS_NFT_COMPAT:
@@ -63,11 +65,11 @@ internal static class NetfilterFamily
                 return GetTables(writer, state, family, isDump, a);
             case NFT_MSG_GETCHAIN:
                 return GetChains(writer, state, family, isDump, a);
-            case NFT_MSG_GETRULE:
+            case NFT_MSG_GETRULE or NFT_MSG_GETRULE_RESET:
                 return GetRules(writer, state, family, isDump, a);
             case NFT_MSG_GETSET:
                 return GetSets(writer, state, family, isDump, a);
-            case NFT_MSG_GETSETELEM:
+            case NFT_MSG_GETSETELEM or NFT_MSG_GETSETELEM_RESET:
                 if (state.FindTable(family, a.Text(NFTA_SET_ELEM_LIST_TABLE)) is not { } table || table.FindSet(a.Text(NFTA_SET_ELEM_LIST_SET)) is not { } set)
                 {
                     return Errno.ENOENT;
@@ -75,12 +77,14 @@ internal static class NetfilterFamily
 
                 if (!isDump)
                 {
-                    return Errno.EOPNOTSUPP;
+                    return GetElements(writer, table, set, a);
                 }
 
                 writer.Elements(table, set);
                 return Errno.None;
-            case NFT_MSG_GETOBJ or NFT_MSG_GETFLOWTABLE:
+            case NFT_MSG_GETOBJ or NFT_MSG_GETOBJ_RESET:
+                return GetObjects(writer, state, family, isDump, a);
+            case NFT_MSG_GETFLOWTABLE:
                 // There are none.
                 return isDump ? Errno.None : Errno.ENOENT;
             default:
@@ -187,6 +191,62 @@ internal static class NetfilterFamily
         return Errno.None;
     }
 
+    // Each of the elements that are asked for, by its key.
+    private static Errno GetElements(NftWriter writer, NftTable table, NftSet set, NftAttributes a)
+    {
+        a.TryGet(NFTA_SET_ELEM_LIST_ELEMENTS, out ReadOnlySpan<byte> rest);
+        while (NftAttributes.TryNext(ref rest, out _, out ReadOnlySpan<byte> data))
+        {
+            if (!new NftAttributes(data).Nest(NFTA_SET_ELEM_KEY).TryGet(NFTA_DATA_VALUE, out ReadOnlySpan<byte> key) || key.Length != set.KeyLength)
+            {
+                return Errno.EINVAL;
+            }
+
+            if (set.HasIntervals)
+            {
+                return Errno.EOPNOTSUPP;
+            }
+
+            if (writer.Find(set, key) is not { } found)
+            {
+                return Errno.ENOENT;
+            }
+
+            writer.Elements(table, set, new ReadOnlySpan<SetElement>(ref found));
+        }
+
+        return Errno.None;
+    }
+
+    private static Errno GetObjects(NftWriter writer, NftState state, int family, bool isDump, NftAttributes a)
+    {
+        string name = a.Text(NFTA_OBJ_TABLE);
+        uint type = a.U32(NFTA_OBJ_TYPE);
+        if (!isDump)
+        {
+            if (state.FindTable(family, name) is not { } one || one.FindObject(a.Text(NFTA_OBJ_NAME), type) is not { } wanted)
+            {
+                return Errno.ENOENT;
+            }
+
+            writer.Object(one, wanted);
+            return Errno.None;
+        }
+
+        foreach (NftTable table in state.Tables)
+        {
+            foreach (NftObject target in IsOf(table, family, name) ? table.Objects : [])
+            {
+                if (type == 0 || target.Type == type)
+                {
+                    writer.Object(table, target);
+                }
+            }
+        }
+
+        return Errno.None;
+    }
+
     // struct nfgenmsg, then name, revision and kind: the same comes back where the extension is there.
     private static Errno GetExtension(in NetlinkRequest request, int family, NftAttributes a, NetlinkWriter writer)
     {
@@ -226,11 +286,23 @@ internal static class NetfilterFamily
         }
 
         int last = 0;
-        Errno error = network.Netfilter.Nft.Run(transaction => Apply(transaction, datagram, results, out last));
+        Errno error = network.Netfilter.Nft.Run(transaction => Apply(transaction, datagram, results, out last), out NftState? before, out NftState after);
         if (error != Errno.None)
         {
             results.RemoveAll(result => result.Offset == last);
             results.Add(new NetfilterResult(last, error, 0));
+        }
+
+        if (before is not null && network.HasNetlinkMembers(Socket.NETLINK_NETFILTER, NftEvents.Group))
+        {
+            List<byte[]> events;
+            using (network.Netfilter.Filter.Stack.Enter())
+            {
+                // Counters move under the lock.
+                events = NftEvents.Describe(before, after, caller.ProcessId, network.Netfilter.Filter.Stack.Now);
+            }
+
+            network.TellNetlinkMembers(Socket.NETLINK_NETFILTER, NftEvents.Group, events);
         }
 
         return results;

@@ -16,6 +16,7 @@ namespace Runsc.Sentry.Sockets.Netfilter;
 /// <param name="sets">And sets.</param>
 internal readonly struct NftCompiler(NftTable table, NftChain chain, byte protocol, Dictionary<uint, NftChain> chains, Dictionary<uint, NftSet> sets)
 {
+    private const int MaximumExpression = 256;
     private const int MaximumData = FilterContext.RegisterBytes;
 
     /// <summary>ENOENT for expressions that are not there, EINVAL for broken ones.</summary>
@@ -23,7 +24,7 @@ internal readonly struct NftCompiler(NftTable table, NftChain chain, byte protoc
     {
         expression = new NftExpression(name, data.ToArray());
         NftAttributes a = new(data);
-        return name switch
+        Errno error = name switch
         {
             "immediate" => Immediate(a, expression),
             "cmp" => Compare(a, expression),
@@ -36,6 +37,10 @@ internal readonly struct NftCompiler(NftTable table, NftChain chain, byte protoc
             "lookup" => Lookup(a, expression),
             "counter" => Counter(a, expression),
             "limit" => Limit(a, expression),
+            "quota" => Quota(a, expression),
+            "connlimit" => ConnectionLimit(a, expression),
+            "dynset" => ChangeSet(a, expression),
+            "objref" => ObjectReference(a, expression),
             "log" => Log(a, expression),
             "reject" => Reject(a, expression),
             "nat" => Nat(a, expression),
@@ -45,6 +50,26 @@ internal readonly struct NftCompiler(NftTable table, NftChain chain, byte protoc
             "match" or "target" => Compatible(a, name == "target", expression),
             _ => Errno.ENOENT,
         };
+        if (expression.Live is StatefulExpression stateful && expression.Object is null)
+        {
+            stateful.Origin = expression;
+        }
+
+        return error;
+    }
+
+    /// <summary>An expression of an element of a set: one that remembers something.</summary>
+    public Errno TryMakeStateful(NftAttributes a, out NftExpression? made)
+    {
+        made = null;
+        a.TryGet(NFTA_EXPR_DATA, out ReadOnlySpan<byte> data);
+        if (data.Length > MaximumExpression)
+        {
+            return Errno.EINVAL;
+        }
+
+        Errno error = TryMake(a.Text(NFTA_EXPR_NAME), data, out made);
+        return error == Errno.None && made!.Live is not StatefulExpression ? Errno.EOPNOTSUPP : error;
     }
 
     /// <summary>A verdict of NFTA_DATA_VERDICT.</summary>
@@ -287,13 +312,7 @@ internal readonly struct NftCompiler(NftTable table, NftChain chain, byte protoc
     {
         const int setAttribute = 1, sreg = 2, dreg = 3, setId = 4, flagsAttribute = 5;
         const uint inverted = 1;
-        NftSet? set = table.FindSet(a.Text(setAttribute));
-        if (set is null && a.TryGetU32(setId, out uint id))
-        {
-            set = sets.GetValueOrDefault(id);
-        }
-
-        if (set is null || table.FindSet(set.Live) is null)
+        if (FindSet(a, setAttribute, setId) is not { } set)
         {
             return Errno.ENOENT;
         }
@@ -342,6 +361,118 @@ internal readonly struct NftCompiler(NftTable table, NftChain chain, byte protoc
         }
 
         expression.Live = new LimitExpression(rate, seconds * second, burst == 0 && !countsBytes ? defaultBurst : burst, countsBytes, (a.U32(flags) & 1) != 0);
+        return Errno.None;
+    }
+
+    private static Errno Quota(NftAttributes a, NftExpression expression)
+    {
+        const uint inverted = 1, depleted = 2;
+        uint flags = a.U32(NFTA_QUOTA_FLAGS);
+        a.TryGetU64(NFTA_QUOTA_CONSUMED, out ulong consumed);
+        if (!a.TryGetU64(NFTA_QUOTA_BYTES, out ulong bytes) || bytes > long.MaxValue || consumed > bytes || (flags & ~(inverted | depleted)) != 0)
+        {
+            return (flags & ~(inverted | depleted)) != 0 ? Errno.EOPNOTSUPP : Errno.EINVAL;
+        }
+
+        expression.Live = new QuotaExpression(bytes, consumed, (flags & inverted) != 0);
+        return Errno.None;
+    }
+
+    private static Errno ConnectionLimit(NftAttributes a, NftExpression expression)
+    {
+        const int count = 1, flagsAttribute = 2;
+        const uint inverted = 1, most = 65536;
+        uint limit = a.U32(count), flags = a.U32(flagsAttribute);
+        if (!a.Has(count) || limit > most || (flags & ~inverted) != 0)
+        {
+            return (flags & ~inverted) != 0 ? Errno.EOPNOTSUPP : Errno.EINVAL;
+        }
+
+        expression.Tracks = true;
+        expression.Live = new ConnectionLimitExpression(limit, flags != 0);
+        return Errno.None;
+    }
+
+    /// <summary>The set that an expression names, or that the transaction has made; null if it is not there.</summary>
+    private NftSet? FindSet(NftAttributes a, int name, int number)
+    {
+        NftSet? set = table.FindSet(a.Text(name));
+        if (set is null && a.TryGetU32(number, out uint id))
+        {
+            set = sets.GetValueOrDefault(id);
+        }
+
+        return set is null || table.FindSet(set.Live) is null ? null : set;
+    }
+
+    private Errno ChangeSet(NftAttributes a, NftExpression expression)
+    {
+        const int name = 1, id = 2, op = 3, key = 4, data = 5, timeoutAttribute = 6, single = 7, flagsAttribute = 9, list = 10;
+        const uint inverted = 1, hasExpressions = 2;
+        const ulong longest = 100UL * 365 * 24 * 3600 * 1000;
+        if (FindSet(a, name, id) is not { } set)
+        {
+            return Errno.ENOENT;
+        }
+
+        uint operation = a.U32(op, uint.MaxValue), flags = a.U32(flagsAttribute);
+        bool hasTimeout = a.TryGetU64(timeoutAttribute, out ulong timeout);
+        int target = -1;
+        if ((set.Flags & NFT_SET_EVAL) == 0 || operation > (uint)SetOperation.Delete || (flags & ~(inverted | hasExpressions)) != 0)
+        {
+            return (set.Flags & NFT_SET_CONSTANT) != 0 ? Errno.EBUSY : Errno.EOPNOTSUPP;
+        }
+
+        if (!TryRegister(a, key, set.KeyLength, out int register) || (hasTimeout && (set.Flags & NFT_SET_TIMEOUT) == 0) || timeout > longest
+            || a.Has(data) != (set.IsMap && operation != (uint)SetOperation.Delete) || set.IsVerdictMap || (a.Has(data) && !TryRegister(a, data, set.DataLength, out target)))
+        {
+            return set.IsVerdictMap ? Errno.EOPNOTSUPP : Errno.EINVAL;
+        }
+
+        Errno error = NftTransaction.TryReadStateful(this, a, single, list, out NftExpression[] given);
+        if (error != Errno.None)
+        {
+            return error;
+        }
+
+        NftExpression[] own = given.Length > 0 ? given : set.Expressions;
+        expression.Tracks = Array.Exists(own, one => one.Tracks);
+        expression.Set = set.Live;
+        expression.Live = new SetChangeExpression(
+            set.Live, (SetOperation)operation, register, set.KeyLength, target, set.DataLength, (long)(hasTimeout ? timeout : set.Timeout) * 1_000_000, (flags & inverted) != 0,
+            Array.ConvertAll(own, one => (StatefulExpression)one.Live!));
+        return Errno.None;
+    }
+
+    private Errno ObjectReference(NftAttributes a, NftExpression expression)
+    {
+        const int type = 1, name = 2, key = 3, setName = 4, setId = 5;
+        if (!a.Has(key))
+        {
+            if (table.FindObject(a.Text(name), a.U32(type)) is not { } found)
+            {
+                return a.Has(name) ? Errno.ENOENT : Errno.EINVAL;
+            }
+
+            expression.Object = found;
+            expression.Live = found.Live;
+            expression.Tracks = found.Expression.Tracks;
+            return Errno.None;
+        }
+
+        if (FindSet(a, setName, setId) is not { } set)
+        {
+            return Errno.ENOENT;
+        }
+
+        if (!set.IsObjectMap || !TryRegister(a, key, set.KeyLength, out int register))
+        {
+            return Errno.EINVAL;
+        }
+
+        expression.Set = set.Live;
+        expression.Live = new ObjectMapExpression(set.Live, register, set.KeyLength);
+        expression.Tracks = set.ObjectType == NFT_OBJECT_CONNLIMIT;
         return Errno.None;
     }
 

@@ -1,5 +1,4 @@
 using Runsc.NetStack.Filter;
-using Runsc.NetStack.Filter.Expressions;
 
 namespace Runsc.Sentry.Sockets.Netfilter;
 
@@ -20,7 +19,8 @@ internal sealed class NftExpression(string name, byte[] data)
     /// <summary>The set that it looks something up in.</summary>
     public FilterSet? Set { get; set; }
 
-    public CounterExpression? Counter => Live as CounterExpression;
+    /// <summary>The named object that it refers to.</summary>
+    public NftObject? Object { get; set; }
 
     /// <summary>It looks at connections.</summary>
     public bool Tracks { get; set; }

@@ -33,7 +33,24 @@ internal sealed class NftSet(string name, ulong handle, FilterSet live)
 
     public byte[]? UserData { get; init; }
 
-    public List<NftElement> Elements { get; } = [];
+    /// <summary>Milliseconds that elements stay, unless they say otherwise; 0: for ever.</summary>
+    public ulong Timeout { get; init; }
+
+    public uint GcInterval { get; init; }
+
+    /// <summary>NFT_OBJECT_* of what a map of objects maps to.</summary>
+    public uint ObjectType { get; init; }
+
+    /// <summary>What each element gets one of.</summary>
+    public NftExpression[] Expressions { get; init; } = [];
+
+    /// <summary>Of a set that is not dynamic.</summary>
+    public List<SetElement> Elements { get; } = [];
+
+    /// <summary>Of one that is: what the transaction does to it.</summary>
+    public List<NftElementChange> Changes { get; } = [];
+
+    public bool IsObjectMap => (Flags & Linux.NfTables.NFT_SET_OBJECT) != 0;
 
     public bool IsAnonymous => (Flags & Linux.NfTables.NFT_SET_ANONYMOUS) != 0;
 
@@ -48,6 +65,7 @@ internal sealed class NftSet(string name, ulong handle, FilterSet live)
         NftSet copy = new(Name, Handle, Live)
         {
             Flags = Flags, KeyType = KeyType, KeyLength = KeyLength, DataType = DataType, DataLength = DataLength, Policy = Policy, Size = Size, Fields = Fields, UserData = UserData,
+            Timeout = Timeout, GcInterval = GcInterval, ObjectType = ObjectType, Expressions = Expressions,
         };
         copy.Elements.AddRange(Elements);
         return copy;

@@ -21,6 +21,8 @@ internal sealed class NftTable(int family, string name, ulong handle)
 
     public List<NftSet> Sets { get; } = [];
 
+    public List<NftObject> Objects { get; } = [];
+
     /// <summary>The last handle of a chain, rule or set.</summary>
     public ulong LastHandle { get; private set; }
 
@@ -42,7 +44,36 @@ internal sealed class NftTable(int family, string name, ulong handle)
             copy.Sets.Add(set.Copy());
         }
 
+        copy.Objects.AddRange(Objects);
         return copy;
+    }
+
+    public NftObject? FindObject(string name, uint type) => Objects.Find(one => one.Name == name && one.Type == type);
+
+    /// <summary>How often rules and maps refer to an object.</summary>
+    public int CountUses(NftObject target)
+    {
+        int uses = 0;
+        foreach (NftChain from in Chains)
+        {
+            foreach (NftRule rule in from.Rules)
+            {
+                foreach (NftExpression expression in rule.Expressions)
+                {
+                    uses += expression.Object == target ? 1 : 0;
+                }
+            }
+        }
+
+        foreach (NftSet set in Sets)
+        {
+            foreach (SetElement element in set.IsObjectMap ? set.Elements : [])
+            {
+                uses += element.Object == target.Live ? 1 : 0;
+            }
+        }
+
+        return uses;
     }
 
     public NftChain? FindChain(string name)
@@ -114,9 +145,9 @@ internal sealed class NftTable(int family, string name, ulong handle)
 
         foreach (NftSet set in Sets)
         {
-            foreach (NftElement element in set.Elements)
+            foreach (SetElement element in set.Elements)
             {
-                uses += element.Live.Verdict?.Target == chain.Live ? 1 : 0;
+                uses += element.Verdict?.Target == chain.Live ? 1 : 0;
             }
         }
 

@@ -28,11 +28,16 @@ internal sealed class NftTables(PacketFilter filter)
     public PacketFilter Filter => filter;
 
     /// <summary>Runs a transaction: <paramref name="apply"/> changes a copy, which counts if it returns true and the rules make sense. EMLINK.</summary>
-    public Errno Run(Func<NftTransaction, bool> apply)
+    /// <param name="apply">Works on the copy.</param>
+    /// <param name="before">What was in force before; null if nothing has changed.</param>
+    /// <param name="after">What is now.</param>
+    public Errno Run(Func<NftTransaction, bool> apply, out NftState? before, out NftState after)
     {
+        before = null;
         lock (_mu)
         {
-            NftTransaction transaction = new(_state.Copy());
+            after = _state;
+            NftTransaction transaction = new(_state.Copy(), filter);
             if (!apply(transaction))
             {
                 return Errno.None;
@@ -42,9 +47,9 @@ internal sealed class NftTables(PacketFilter filter)
             int objects = 0;
             foreach (NftTable table in next.Tables)
             {
-                objects += 1 + table.Chains.Count + table.Sets.Count;
+                objects += 1 + table.Chains.Count + table.Sets.Count + table.Objects.Count;
                 table.Chains.ForEach(chain => objects += chain.Rules.Count);
-                table.Sets.ForEach(set => objects += set.Elements.Count);
+                table.Sets.ForEach(set => objects += set.Live.IsDynamic ? set.Changes.Count : set.Elements.Count);
                 Errno error = objects > MaximumObjects ? Errno.ENOMEM : Check(table);
                 if (error != Errno.None)
                 {
@@ -56,8 +61,14 @@ internal sealed class NftTables(PacketFilter filter)
             using (filter.Stack.Enter())
             {
                 Publish(next);
+                foreach (NftTable table in _state.Tables)
+                {
+                    NftTable? now = next.Tables.Find(one => one.Handle == table.Handle);
+                    table.Sets.FindAll(set => set.Live.IsDynamic && now?.FindSet(set.Live) is null).ForEach(set => set.Live.Clear());
+                }
             }
 
+            (before, after) = (_state, next);
             Volatile.Write(ref _state, next);
             return Errno.None;
         }
@@ -71,13 +82,16 @@ internal sealed class NftTables(PacketFilter filter)
         {
             foreach (NftSet set in table.Sets)
             {
-                SetElement[] elements = new SetElement[set.Elements.Count];
-                for (int i = 0; i < elements.Length; i++)
+                if (!set.Live.IsDynamic)
                 {
-                    elements[i] = set.Elements[i].Live;
+                    set.Live.Replace([.. set.Elements]);
+                    continue;
                 }
 
-                set.Live.Replace(elements);
+                foreach (NftElementChange change in set.Changes)
+                {
+                    Apply(set.Live, change);
+                }
             }
 
             foreach (NftChain chain in table.Chains)
@@ -101,6 +115,24 @@ internal sealed class NftTables(PacketFilter filter)
         }
 
         filter.SetChains(this, hooks, tracks);
+    }
+
+    private void Apply(FilterSet set, NftElementChange change)
+    {
+        if (change.Element is not { } element)
+        {
+            set.Clear();
+        }
+        else if (!change.IsNew)
+        {
+            set.Remove(element);
+        }
+        else
+        {
+            long stays = change.Left != 0 ? change.Left : element.Timeout;
+            element.Expires = stays == 0 ? long.MaxValue : filter.Stack.Now + stays;
+            _ = set.TryAdd(element, filter.Stack.Now);
+        }
     }
 
     private static BaseChain MakeHook(NftTable table, NftChain chain) => new()
@@ -179,9 +211,9 @@ internal sealed class NftTables(PacketFilter filter)
 
                 if (expression.Set is { } set && table.FindSet(set) is { IsVerdictMap: true } map)
                 {
-                    foreach (NftElement element in map.Elements)
+                    foreach (SetElement element in map.Elements)
                     {
-                        if (element.Live.Verdict?.Target is { } target)
+                        if (element.Verdict?.Target is { } target)
                         {
                             targets.Add(target);
                         }

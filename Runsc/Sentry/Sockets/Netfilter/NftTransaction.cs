@@ -7,7 +7,7 @@ using static Runsc.Linux.NfTables;
 namespace Runsc.Sentry.Sockets.Netfilter;
 
 /// <summary>The messages of one batch, applied to a copy of the tables: all of them count, or none.</summary>
-internal sealed partial class NftTransaction(NftState state)
+internal sealed partial class NftTransaction(NftState state, PacketFilter filter)
 {
     private const int MaximumName = 255;
     private const int MaximumExpressions = 128;
@@ -44,6 +44,7 @@ internal sealed partial class NftTransaction(NftState state)
             NFT_MSG_NEWCHAIN => NFTA_CHAIN_USERDATA,
             NFT_MSG_NEWRULE => NFTA_RULE_USERDATA,
             NFT_MSG_NEWSET => NFTA_SET_USERDATA,
+            NFT_MSG_NEWOBJ => NFTA_OBJ_USERDATA,
             _ => 0,
         };
         if (userData != 0 && a.TryGet(userData, out ReadOnlySpan<byte> kept) && kept.Length > MaximumUserData)
@@ -64,9 +65,11 @@ internal sealed partial class NftTransaction(NftState state)
             NFT_MSG_DELSET or NFT_MSG_DESTROYSET => DeleteSet(family, a),
             NFT_MSG_NEWSETELEM => ChangeElements(family, flags, a, isNew: true),
             NFT_MSG_DELSETELEM or NFT_MSG_DESTROYSETELEM => ChangeElements(family, flags, a, isNew: false),
+            NFT_MSG_NEWOBJ => NewObject(family, flags, a),
+            NFT_MSG_DELOBJ or NFT_MSG_DESTROYOBJ => DeleteObject(family, a),
             _ => Errno.EOPNOTSUPP,
         };
-        bool mayBeGone = message is >= NFT_MSG_DESTROYTABLE and <= NFT_MSG_DESTROYSETELEM;
+        bool mayBeGone = message is >= NFT_MSG_DESTROYTABLE and <= NFT_MSG_DESTROYOBJ;
         return mayBeGone && error == Errno.ENOENT ? Errno.None : error;
     }
 

@@ -55,6 +55,6 @@ internal sealed class RouteEvents(NetNamespace network) : IStackObserver
     private void Tell(int group, NetlinkWriter writer)
     {
         writer.Flush();
-        network.TellNetlinkMembers(group, writer.Datagrams);
+        network.TellNetlinkMembers(Linux.Socket.NETLINK_ROUTE, group, writer.Datagrams);
     }
 }
