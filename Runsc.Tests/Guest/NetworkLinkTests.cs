@@ -19,6 +19,7 @@ public sealed class NetworkLinkTests : IDisposable
     [InlineData("forward")]
     [InlineData("sysctls")]
     [InlineData("listings")]
+    [InlineData("numbers")]
     public void Script_OnHostAndInSandbox_SaysTheSame(string name) => Compare(name);
 
     [SandboxFact]

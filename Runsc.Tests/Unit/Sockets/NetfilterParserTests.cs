@@ -3,7 +3,9 @@ using System.Buffers.Binary;
 using System.Collections.Generic;
 using System.Text;
 using Runsc.Linux;
+using Runsc.NetStack.Filter;
 using Runsc.Sentry.Sockets.Netfilter;
+using Runsc.Tests.Support;
 using Xunit;
 
 namespace Runsc.Tests.Unit.Sockets;
@@ -12,6 +14,8 @@ namespace Runsc.Tests.Unit.Sockets;
 public sealed class NetfilterParserTests
 {
     private const int Seed = 20261130;
+
+    private static readonly PacketFilter s_filter = new(HostStack.Create());
 
     private static LegacyTable Table(bool v4) => new("filter", v4, 0xe, [0, 0, 0, 0, 0], isNat: false);
 
@@ -160,7 +164,7 @@ public sealed class NetfilterParserTests
     [Fact]
     public void Batch_InOrder_ObjectsInUseStay()
     {
-        NftTransaction transaction = new(new NftState());
+        NftTransaction transaction = new(new NftState(), s_filter);
         List<Errno> results = [];
         foreach ((int message, byte[] body) in s_batch)
         {
@@ -178,7 +182,7 @@ public sealed class NetfilterParserTests
         int good = 0;
         for (int i = 0; i < 20_000; i++)
         {
-            NftTransaction transaction = new(new NftState());
+            NftTransaction transaction = new(new NftState(), s_filter);
             for (int j = 0; j < s_batch.Length; j++)
             {
                 (int message, byte[] body) = random.Next(20) == 0 ? s_batch[random.Next(s_batch.Length)] : s_batch[j];

@@ -39,6 +39,9 @@ internal sealed class TunDevice(MacAddress address, bool isTap) : LinkDevice
     /// <summary>The interface stays when the program goes.</summary>
     public bool IsPersistent { get; set; }
 
+    /// <summary>What the program asked for: IFF_*, for show.</summary>
+    public int Flags { get; set; }
+
     /// <summary>Who may attach beside those who may do anything; null: nobody.</summary>
     public uint? OwnerUid { get; set; }
 

@@ -46,6 +46,11 @@ internal sealed class NetClass(PseudoSuperBlock super, NetNamespace network, boo
             directory.Add(file, new PseudoTextFile(_super, () => LinkAttributes.Read(network, name, text)));
         }
 
+        foreach ((string file, var text) in LinkAttributes.IsTun(network, name) ? LinkAttributes.Tun : [])
+        {
+            directory.Add(file, new PseudoTextFile(_super, () => LinkAttributes.Read(network, name, text)));
+        }
+
         foreach ((string file, var text) in LinkAttributes.Statistics)
         {
             statistics.Add(file, new PseudoTextFile(_super, () => LinkAttributes.Read(network, name, text)));

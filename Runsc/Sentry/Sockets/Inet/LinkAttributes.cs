@@ -1,5 +1,6 @@
 using System;
 using System.Globalization;
+using Runsc.Linux;
 using Runsc.NetStack.Core;
 using Runsc.NetStack.Link;
 
@@ -30,6 +31,14 @@ internal static class LinkAttributes
         ("tx_queue_len", one => Number((ulong)one.QueueLength)),
         ("type", one => Number((ulong)one.Device.Kind)),
         ("uevent", one => $"INTERFACE={one.Name}\nIFINDEX={Number((ulong)one.Index)}"),
+    ];
+
+    /// <summary>Those that tun and tap interfaces have beside.</summary>
+    public static readonly (string File, Func<NetworkInterface, string> Text)[] Tun =
+    [
+        ("group", one => one.Device is TunDevice { OwnerGid: { } group } ? Number(group) : "-1"),
+        ("owner", one => one.Device is TunDevice { OwnerUid: { } owner } ? Number(owner) : "-1"),
+        ("tun_flags", one => one.Device is TunDevice tun ? string.Create(CultureInfo.InvariantCulture, $"0x{tun.Flags | (tun.IsPersistent ? IfTun.IFF_PERSIST : 0):x}") : ""),
     ];
 
     public static readonly (string File, Func<NetworkInterface, string> Text)[] Statistics =
@@ -69,6 +78,14 @@ internal static class LinkAttributes
 
         Array.Sort(all, (a, b) => a.Index.CompareTo(b.Index));
         return all;
+    }
+
+    public static bool IsTun(NetNamespace network, string name)
+    {
+        using (network.Inet.Stack.Enter())
+        {
+            return network.Inet.Stack.FindInterface(name)?.Device is TunDevice;
+        }
     }
 
     public static bool Exists(NetNamespace network, string name)

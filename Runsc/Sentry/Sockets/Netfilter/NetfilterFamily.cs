@@ -295,14 +295,12 @@ internal static class NetfilterFamily
 
         if (before is not null && network.HasNetlinkMembers(Socket.NETLINK_NETFILTER, NftEvents.Group))
         {
-            List<byte[]> events;
             using (network.Netfilter.Filter.Stack.Enter())
             {
-                // Counters move under the lock.
-                events = NftEvents.Describe(before, after, caller.ProcessId, network.Netfilter.Filter.Stack.Now);
+                // Counters move under the lock, and who waits is woken when it is free.
+                List<byte[]> events = NftEvents.Describe(before, after, caller.ProcessId, network.Netfilter.Filter.Stack.Now);
+                network.TellNetlinkMembers(Socket.NETLINK_NETFILTER, NftEvents.Group, events);
             }
-
-            network.TellNetlinkMembers(Socket.NETLINK_NETFILTER, NftEvents.Group, events);
         }
 
         return results;

@@ -418,7 +418,7 @@ internal readonly struct NftCompiler(NftTable table, NftChain chain, byte protoc
         uint operation = a.U32(op, uint.MaxValue), flags = a.U32(flagsAttribute);
         bool hasTimeout = a.TryGetU64(timeoutAttribute, out ulong timeout);
         int target = -1;
-        if ((set.Flags & NFT_SET_EVAL) == 0 || operation > (uint)SetOperation.Delete || (flags & ~(inverted | hasExpressions)) != 0)
+        if ((set.Flags & NFT_SET_EVAL) == 0 || set.HasIntervals || operation > (uint)SetOperation.Delete || (flags & ~(inverted | hasExpressions)) != 0)
         {
             return (set.Flags & NFT_SET_CONSTANT) != 0 ? Errno.EBUSY : Errno.EOPNOTSUPP;
         }

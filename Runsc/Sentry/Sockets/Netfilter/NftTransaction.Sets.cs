@@ -30,7 +30,7 @@ internal sealed partial class NftTransaction
         }
 
         bool isObjectMap = (kind & NFT_SET_OBJECT) != 0, isChanged = (kind & NFT_SET_EVAL) != 0;
-        if ((kind & ~known) != 0 || (isObjectMap && (kind & (NFT_SET_MAP | NFT_SET_EVAL | NFT_SET_TIMEOUT)) != 0) || (isChanged && (kind & (NFT_SET_INTERVAL | NFT_SET_CONSTANT)) != 0))
+        if ((kind & ~known) != 0 || (isObjectMap && (kind & (NFT_SET_MAP | NFT_SET_EVAL | NFT_SET_TIMEOUT)) != 0) || (isChanged && (kind & NFT_SET_CONSTANT) != 0))
         {
             return Errno.EOPNOTSUPP;
         }
@@ -325,14 +325,10 @@ internal sealed partial class NftTransaction
             }
         }
 
-        if (isThere == isNew)
+        bool isDone = isThere == true == isNew;
+        if (isDone)
         {
-            return !isNew || (flags & Exclusive) == 0 ? Errno.None : Errno.EEXIST;
-        }
-
-        if (isThere == false && !isNew)
-        {
-            return Errno.ENOENT;
+            return !isNew ? Errno.ENOENT : (flags & Exclusive) != 0 ? Errno.EEXIST : Errno.None;
         }
 
         set.Changes.Add(new NftElementChange(element, isNew, left));

@@ -61,7 +61,10 @@ internal readonly struct NftWriter(NetlinkWriter writer, NftState state, bool is
     /// <summary>A rule, and where it is: behind which other one.</summary>
     public void Rule(NftTable table, NftChain chain, NftRule rule, NftRule? before)
     {
-        Begin(removes ? NFT_MSG_DELRULE : NFT_MSG_NEWRULE, table.Family);
+        // NLM_F_APPEND: the last one.
+        const int appended = 0x800;
+        bool isLast = !isDump && chain.Rules.Count > 0 && chain.Rules[^1] == rule;
+        Begin(removes ? NFT_MSG_DELRULE : NFT_MSG_NEWRULE, table.Family, isLast ? appended : 0);
         writer.Attribute(NFTA_RULE_TABLE, table.Name);
         writer.Attribute(NFTA_RULE_CHAIN, chain.Name);
         U64(NFTA_RULE_HANDLE, rule.Handle);
@@ -200,9 +203,9 @@ internal readonly struct NftWriter(NetlinkWriter writer, NftState state, bool is
         writer.End();
     }
 
-    private void Begin(int message, int family)
+    private void Begin(int message, int family, int flags = 0)
     {
-        writer.Begin((NFNL_SUBSYS_NFTABLES << 8) | message, isDump ? NetlinkWriter.Multi : 0);
+        writer.Begin((NFNL_SUBSYS_NFTABLES << 8) | message, isDump ? NetlinkWriter.Multi : flags);
         Span<byte> header = stackalloc byte[4];
         header[0] = (byte)family;
         header[1] = 0;

@@ -2,7 +2,6 @@ using System;
 using Runsc.Linux;
 using Runsc.NetStack.Core;
 using Runsc.NetStack.Link;
-using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.Sockets.Netlink;
@@ -173,7 +172,7 @@ internal static class LinkFamily
             writer.Attribute(Broadcast, mac);
         }
 
-        writer.Attribute(Discipline, !one.HasBeenUp ? "noop" : one.Device.Driver is null && isEthernet ? "pfifo_fast" : "noqueue");
+        writer.Attribute(Discipline, DisciplineOf(one));
         if (one.Device.PeerInterface is { } peer)
         {
             writer.Attribute(LowerLink, (uint)peer.Index);
@@ -220,27 +219,39 @@ internal static class LinkFamily
         writer.EndNest(nest);
     }
 
-    /// <summary>RTM_GETNSID: the number of another namespace in this one, -1 while it has none.</summary>
-    public static Errno NamespaceNumber(ICaller caller, NetworkStack stack, in NetlinkRequest request, NetlinkWriter writer)
+    /// <summary>IFLA_QDISC.</summary>
+    private static string DisciplineOf(NetworkInterface one) => !one.HasBeenUp ? "noop" : one.Device.Driver is null && one.Device.Kind == LinkKind.Ethernet ? "pfifo_fast" : "noqueue";
+
+    /// <summary>RTM_GETQDISC: the queue that each interface has, once it has been up.</summary>
+    public static Errno DumpQueues(NetworkStack stack, NetlinkWriter writer)
     {
-        // struct rtgenmsg, padded; NETNSA_*.
-        const int headerSize = 4, number = 1, process = 2, file = 3, newNumber = 88;
-        Errno error = LinkNamespace.Find(caller, request.Attribute(headerSize, process), request.Attribute(headerSize, file), out NetworkNamespace? other);
-        if (error != Errno.None)
+        // struct tcmsg; TCA_*; TC_H_ROOT; struct tc_prio_qopt of pfifo_fast.
+        const int newQueue = 36, kind = 1, options = 2, offload = 12;
+        const uint root = uint.MaxValue, references = 2;
+        foreach (NetworkInterface one in stack.Interfaces)
         {
-            return error;
+            string discipline = DisciplineOf(one);
+            if (!one.HasBeenUp)
+            {
+                continue;
+            }
+
+            writer.Begin(newQueue, NetlinkWriter.Multi);
+            writer.Add((uint)Socket.AF_UNSPEC);
+            writer.Add((uint)one.Index);
+            writer.Add(0u);
+            writer.Add(root);
+            writer.Add(references);
+            writer.Attribute(kind, discipline);
+            if (discipline == "pfifo_fast")
+            {
+                writer.Attribute(options, [3, 0, 0, 0, 1, 2, 2, 2, 1, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
+            }
+
+            writer.Attribute(offload, [(byte)0]);
+            writer.End();
         }
 
-        if (other is null)
-        {
-            return Errno.EINVAL;
-        }
-
-        writer.Begin(newNumber, 0);
-        writer.Add(0u);
-        writer.Attribute(number, unchecked((uint)stack.PeerNumber(((NetNamespace)other).Inet.Stack, assigns: false)));
-        writer.End();
-        other.DecUsers();
         return Errno.None;
     }
 }

@@ -13,7 +13,7 @@ namespace Runsc.Sentry.Sockets.Netlink;
 internal static class RouteFamily
 {
     private const int NewLink = 16, DeleteLink = 17, GetLink = 18, SetLink = 19, NewAddress = 20, DeleteAddress = 21, GetAddress = 22, NewRoute = 24, DeleteRoute = 25, GetRoute = 26, NewNeighbor = 28,
-        GetNeighbor = 30, NewRule = 32, GetRule = 34, GetNamespace = 90;
+        GetNeighbor = 30, NewRule = 32, GetRule = 34, GetQueue = 38, GetClass = 42, GetClassifier = 46, NewNamespace = 88, GetNamespace = 90;
 
     /// <summary>RTM_MAX: what is above is refused before the capability is asked for.</summary>
     private const int MaximumType = 123;
@@ -47,6 +47,11 @@ internal static class RouteFamily
             return LinkChanges.Run(caller, network, request);
         }
 
+        if (request.Type is NewNamespace or GetNamespace)
+        {
+            return NamespaceNumbers.Answer(caller, network.Inet.Stack, request, isDump, writer);
+        }
+
         NetworkStack stack = network.Inet.Stack;
         int family = request.Body.Length > 0 ? request.Body[0] : 0;
         using (stack.Enter())
@@ -59,8 +64,11 @@ internal static class RouteFamily
                     return LinkFamily.DumpStations(stack, request, writer);
                 case GetLink:
                     return isDump ? LinkFamily.Dump(stack, writer) : LinkFamily.One(stack, request, writer);
-                case GetNamespace when !isDump:
-                    return LinkFamily.NamespaceNumber(caller, stack, request, writer);
+                case GetQueue when isDump:
+                    return LinkFamily.DumpQueues(stack, writer);
+                case GetClass or GetClassifier when isDump:
+                    // No queue has any.
+                    return Errno.None;
                 case GetAddress when isDump:
                     return DumpAddresses(stack, family, request, isStrict, writer);
                 case GetRoute when isDump:

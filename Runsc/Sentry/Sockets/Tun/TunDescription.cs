@@ -234,6 +234,7 @@ internal sealed class TunDescription : FileDescription, ITunProgram
                 lock (_mu)
                 {
                     _flags = flags & Features;
+                    device!.Flags = _flags;
                     Volatile.Write(ref _device, device);
                 }
             }
