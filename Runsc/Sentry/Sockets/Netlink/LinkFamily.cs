@@ -2,7 +2,6 @@ using System;
 using Runsc.Linux;
 using Runsc.NetStack.Core;
 using Runsc.NetStack.Link;
-using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.Sockets.Netlink;
 
