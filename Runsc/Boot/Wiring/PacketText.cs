@@ -1,5 +1,6 @@
 using System;
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Text;
 using Runsc.NetStack;
 using Runsc.NetStack.Wire;
@@ -18,7 +19,7 @@ internal static class PacketText
     {
         if (!EthernetHeader.TryParse(frame, out EthernetHeader link))
         {
-            return $"malformed, {length} bytes";
+            return "malformed, " + Bytes(length);
         }
 
         ReadOnlySpan<byte> body = frame[EthernetHeader.Size..];
@@ -28,15 +29,15 @@ internal static class PacketText
             case EtherType.Ipv4 when body.Length >= Ipv4Header.MinSize && (body[0] & 0xf) * 4 is >= Ipv4Header.MinSize and var size && size <= body.Length:
                 Ipv4Header v4 = Ipv4Header.OfChecked(body);
                 return v4.FragmentOffset > 0
-                    ? $"{v4.Source} > {v4.Destination} fragment of protocol {v4.Protocol} at {v4.FragmentOffset}, {length} bytes"
+                    ? v4.Source.ToString() + " > " + v4.Destination.ToString() + " fragment of protocol " + Text(v4.Protocol) + " at " + Text((uint)v4.FragmentOffset) + ", " + Bytes(length)
                     : Describe(v4.Source, v4.Destination, v4.Protocol, body[size..], length);
             case EtherType.Ipv6 when body.Length >= Ipv6Header.Size:
                 Ipv6Header v6 = Ipv6Header.OfChecked(body);
                 return Describe(v6.Source, v6.Destination, v6.NextHeader, body[Ipv6Header.Size..], length);
             case EtherType.Arp when ArpMessage.TryParse(body, out ArpMessage arp):
-                return arp.Operation == ArpMessage.Request ? $"arp who has {arp.Target} tell {arp.Sender}" : $"arp {arp.Sender} is at {arp.SenderMac}";
+                return arp.Operation == ArpMessage.Request ? "arp who has " + arp.Target.ToString() + " tell " + arp.Sender.ToString() : "arp " + arp.Sender.ToString() + " is at " + arp.SenderMac.ToString();
             default:
-                return $"{link.Source} > {link.Destination} type {link.Type:x4}, {length} bytes";
+                return link.Source.ToString() + " > " + link.Destination.ToString() + " type " + Text(link.Type) + ", " + Bytes(length);
         }
     }
 
@@ -46,16 +47,20 @@ internal static class PacketText
         switch (protocol)
         {
             case tcp when body.Length >= TcpHeader.Size:
-                return $"{Place(source, body)} > {Place(destination, body[2..])} tcp {Flags(body[13])} seq {BinaryPrimitives.ReadUInt32BigEndian(body[4..])} "
-                    + $"ack {BinaryPrimitives.ReadUInt32BigEndian(body[8..])} window {BinaryPrimitives.ReadUInt16BigEndian(body[14..])}, {length} bytes";
+                return Place(source, body) + " > " + Place(destination, body[2..]) + " tcp " + Flags(body[13]) + " seq " + Text(BinaryPrimitives.ReadUInt32BigEndian(body[4..]))
+                    + " ack " + Text(BinaryPrimitives.ReadUInt32BigEndian(body[8..])) + " window " + Text(BinaryPrimitives.ReadUInt16BigEndian(body[14..])) + ", " + Bytes(length);
             case udp when body.Length >= UdpHeader.Size:
-                return $"{Place(source, body)} > {Place(destination, body[2..])} udp, {length} bytes";
+                return Place(source, body) + " > " + Place(destination, body[2..]) + " udp, " + Bytes(length);
             case icmp or icmpv6 when body.Length >= 2:
-                return $"{source} > {destination} {(protocol == icmp ? "icmp" : "icmpv6")} type {body[0]} code {body[1]}, {length} bytes";
+                return source.ToString() + " > " + destination.ToString() + (protocol == icmp ? " icmp type " : " icmpv6 type ") + Text(body[0]) + " code " + Text(body[1]) + ", " + Bytes(length);
             default:
-                return $"{source} > {destination} protocol {protocol}, {length} bytes";
+                return source.ToString() + " > " + destination.ToString() + " protocol " + Text(protocol) + ", " + Bytes(length);
         }
     }
+
+    private static string Bytes(int length) => Text((uint)length) + " bytes";
+
+    private static string Text(uint number) => number.ToString(CultureInfo.InvariantCulture);
 
     private static string Place(IpAddress address, ReadOnlySpan<byte> port) => new IpEndpoint(address, BinaryPrimitives.ReadUInt16BigEndian(port)).ToString();
 

@@ -236,7 +236,7 @@ internal sealed partial class NftTransaction
             }
 
             set.Elements.Clear();
-            set.Changes.Add(new NftElementChange(null, IsNew: false, 0));
+            set.Changes.Add(new NftElementChange(null, isNew: false, 0));
             return Errno.None;
         }
 
