@@ -135,7 +135,7 @@ internal sealed class RunscConfig
     }
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(RunscConfig))]
 internal sealed partial class ConfigJson : JsonSerializerContext;
 

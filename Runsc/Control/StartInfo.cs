@@ -110,6 +110,6 @@ internal sealed class TreeInfo
     public bool Follows { get; set; }
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(StartInfo))]
 internal sealed partial class StartInfoJson : JsonSerializerContext;
