@@ -61,10 +61,10 @@ internal sealed class FileSystemFixture : IDisposable
         return ours;
     }
 
-    public GoferSuperBlock Connect(string? path = null, bool exclusive = true, bool readOnly = false)
+    public GoferSuperBlock Connect(string? path = null, bool exclusive = true, bool readOnly = false, int validity = 0)
     {
         int socket = Serve(path ?? HostRoot, readOnly);
-        Assert.Equal(Errno.None, GoferSuperBlock.Connect(Kernel, socket, new GoferOptions(exclusive, "test"), out GoferSuperBlock? super));
+        Assert.Equal(Errno.None, GoferSuperBlock.Connect(Kernel, socket, new GoferOptions(exclusive, "test", Validity: validity), out GoferSuperBlock? super));
         _gofers.Add(super!);
         return super!;
     }

@@ -164,10 +164,16 @@ internal sealed class ContainerMounts
         return error == Errno.None ? super : throw new RunscException($"cannot make a file system of type {type} with options \"{options}\": {ErrorText.Of(error)}");
     }
 
+    /// <summary>Milliseconds; less than any command takes that would look for the change.</summary>
+    private const int RootValidity = 50;
+
     private static SuperBlock OpenTree(SentryKernel kernel, StartInfo info, TreeInfo tree, bool isRoot)
     {
         bool exclusive = isRoot && info.Config.IsRootExclusive;
-        Errno error = GoferSuperBlock.Connect(kernel, tree.Socket, new GoferOptions(exclusive, "none", tree.UserIds.Count > 0), out GoferSuperBlock? super);
+
+        // Volumes are shared with other containers, which may tell each other of files by other ways; of a root only tools of the host change something.
+        int validity = isRoot && info.Config.FileAccess.Length == 0 ? RootValidity : 0;
+        Errno error = GoferSuperBlock.Connect(kernel, tree.Socket, new GoferOptions(exclusive, "none", tree.UserIds.Count > 0, validity), out GoferSuperBlock? super);
         if (error != Errno.None)
         {
             throw new RunscException($"the gofer does not serve {tree.Path}: {ErrorText.Of(error)}");

@@ -286,6 +286,43 @@ public sealed class GoferFileSystemTests : IDisposable
     }
 
     [Fact]
+    public void SharedForATime_NamesOfTheHostWait_OurOwnDoNot()
+    {
+        File.WriteAllText(_fs.HostPath("f"), "old");
+        Directory.CreateDirectory(_fs.HostPath("d"));
+        _fs.Mount(_fs.Connect(exclusive: false, validity: int.MaxValue));
+        Assert.Equal("old", _fs.Read("f"));
+        Assert.Equal(Errno.ENOENT, _fs.Stat("later", out _));
+        Assert.Equal(Errno.ENOENT, _fs.Stat("ours", out _));
+        Assert.Equal(Errno.None, _fs.Stat("d", out _));
+        File.WriteAllText(_fs.HostPath("later"), "1");
+        Directory.Delete(_fs.HostPath("d"));
+        Assert.Equal(Errno.ENOENT, _fs.Stat("later", out _));
+        Assert.Equal(Errno.None, _fs.Stat("d", out _));
+
+        // What an open file holds is asked of the host itself.
+        File.WriteAllText(_fs.HostPath("f"), "newer text");
+        Assert.Equal((10, "newer text"), ((int)_fs.Stat("f").Size, _fs.Read("f")));
+        _fs.Write("ours", "made here");
+        Assert.Equal(9, _fs.Stat("ours").Size);
+        Assert.Equal("made here", File.ReadAllText(_fs.HostPath("ours")));
+    }
+
+    [Fact]
+    public void SharedForATime_NamesOfTheHostCome()
+    {
+        File.WriteAllText(_fs.HostPath("f"), "x");
+        _fs.Mount(_fs.Connect(exclusive: false, validity: 20));
+        Assert.Equal(Errno.None, _fs.Stat("f", out _));
+        Assert.Equal(Errno.ENOENT, _fs.Stat("later", out _));
+        File.WriteAllText(_fs.HostPath("later"), "1");
+        File.Delete(_fs.HostPath("f"));
+        Thread.Sleep(40);
+        Assert.Equal(Errno.None, _fs.Stat("later", out _));
+        Assert.Equal(Errno.ENOENT, _fs.Stat("f", out _));
+    }
+
+    [Fact]
     public void Xattr_SetGetListRemove()
     {
         File.WriteAllText(_fs.HostPath("f"), "x");

@@ -10,6 +10,8 @@ namespace Runsc.Sentry.FileSystems.Gofer;
 /// <summary>A directory of the host.</summary>
 internal sealed class GoferDirectory(GoferSuperBlock super, uint fid, in StatBuffer stat) : GoferInode(super, fid, stat)
 {
+    private readonly SeenNames? _seen = super.Validity > 0 ? new SeenNames() : null;
+
     public override Errno Lookup(ReadOnlySpan<byte> name, out Inode? child)
     {
         child = null;
@@ -19,29 +21,30 @@ internal sealed class GoferDirectory(GoferSuperBlock super, uint fid, in StatBuf
             child = Gofer.GetOrAdd(fid, stat, -1);
         }
 
+        if (error is Errno.None or Errno.ENOENT)
+        {
+            _seen?.Add(name, Gofer.Validity);
+        }
+
         return error;
     }
 
     public override bool IsChildValid(ReadOnlySpan<byte> name, Inode? child)
     {
-        if (Gofer.IsExclusive)
+        if (Gofer.IsExclusive || (_seen is not null && _seen.IsRecent(name)))
         {
             return true;
         }
 
         Errno error = Client.Look(Fid, name, out StatBuffer stat);
-        if (child is not GoferInode known)
+        bool isValid = child is GoferInode known ? error == Errno.None && known.IsSameFile(stat) : error == Errno.ENOENT;
+        if (isValid)
         {
-            return error == Errno.ENOENT;
+            (child as GoferInode)?.Refresh(stat);
+            _seen?.Add(name, Gofer.Validity);
         }
 
-        if (error != Errno.None || !known.IsSameFile(stat))
-        {
-            return false;
-        }
-
-        known.Refresh(stat);
-        return true;
+        return isValid;
     }
 
     public override Errno Create(ReadOnlySpan<byte> name, in CreateOptions create, out Inode? child) => Make(name, create, default, out child);

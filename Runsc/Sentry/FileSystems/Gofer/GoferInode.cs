@@ -18,6 +18,7 @@ internal abstract class GoferInode : Inode
     private StatBuffer _stat;
     private bool _isStale;
     private bool _isUnlinked;
+    private long _askAgainAt;
 
     protected GoferInode(GoferSuperBlock super, uint fid, in StatBuffer stat)
         : base(super)
@@ -88,6 +89,7 @@ internal abstract class GoferInode : Inode
         bool ours = _isStale;
         _stat = stat;
         _isStale = false;
+        _askAgainAt = Gofer.Validity > 0 && _type != Stat.S_IFREG ? Environment.TickCount64 + Gofer.Validity : 0;
         OnRefreshedLocked(old, stat, ours);
     }
 
@@ -104,7 +106,7 @@ internal abstract class GoferInode : Inode
     {
         lock (Mu)
         {
-            if (fresh || _isStale)
+            if (_isStale || (fresh && (_askAgainAt == 0 || Environment.TickCount64 >= _askAgainAt)))
             {
                 Errno error = FetchLocked(out StatBuffer now);
                 if (error != Errno.None)

@@ -10,7 +10,8 @@ namespace Runsc.Sentry.FileSystems.Gofer;
 /// <param name="IsExclusive">Nobody else changes the tree: names and attributes are cached without asking again.</param>
 /// <param name="Source">What /proc/mounts shows.</param>
 /// <param name="MapsOwners">The gofer shows other owners than its descriptors do.</param>
-internal readonly record struct GoferOptions(bool IsExclusive, string Source, bool MapsOwners = false);
+/// <param name="Validity">Of a tree that others change: milliseconds for which a name, and attributes other than a regular file's, are not asked for again.</param>
+internal readonly record struct GoferOptions(bool IsExclusive, string Source, bool MapsOwners = false, int Validity = 0);
 
 /// <summary>A tree of the host behind a gofer: directories, links and attributes by 9P, data of regular files through descriptors that the gofer gives.</summary>
 internal sealed class GoferSuperBlock : SuperBlock
@@ -32,6 +33,7 @@ internal sealed class GoferSuperBlock : SuperBlock
         Client = client;
         IsExclusive = options.IsExclusive;
         MapsOwners = options.MapsOwners;
+        Validity = options.Validity;
         _source = options.Source;
         _root = GetOrAdd(fid, stat, -1);
     }
@@ -44,6 +46,9 @@ internal sealed class GoferSuperBlock : SuperBlock
     public bool IsExclusive { get; }
 
     public bool MapsOwners { get; }
+
+    /// <summary>Milliseconds.</summary>
+    public int Validity { get; }
 
     public override string TypeName => "9p";
 
