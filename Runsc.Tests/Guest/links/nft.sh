@@ -48,7 +48,7 @@ nft list ruleset | sed 's/expires [0-9a-z]*/expires X/g'
 nft list counters; nft reset counters; nft list counter inet t c1; nft reset quotas; nft list quotas; nft reset quota inet t q1; nft list limits
 nft reset rules > /dev/null 2>&1; nft list chain inet t out | sed 's/expires [0-9a-z]*/expires X/g'
 nft get element inet t few '{ 127.0.0.4 }'; nft get element inet t few '{ 1.1.1.1 }' 2>&1 | tail -3
-nft add element inet t few '{ 1.1.1.1 }' 2>&1 | head -1; nft add element inet t few '{ 1.1.1.2 }' 2>&1 | head -1; nft delete element inet t few '{ 127.0.0.4 }'; nft delete element inet t few '{ 127.0.0.4 }' 2>&1 | head -1
+nft add set inet t tight '{ type ipv4_addr; size 1; flags dynamic; }'; nft add element inet t tight '{ 1.1.1.1 }' 2>&1 | head -1; nft add element inet t tight '{ 1.1.1.2 }' 2>&1 | head -1; nft list set inet t tight; nft delete element inet t few '{ 127.0.0.4 }'; nft delete element inet t few '{ 127.0.0.4 }' 2>&1 | head -1
 nft list set inet t few; nft flush set inet t few; nft list set inet t few
 nft add element inet t timed '{ 10.0.0.9 timeout 10m expires 5m }'; nft add element inet t timed '{ 10.0.0.1 }'; nft create element inet t timed '{ 10.0.0.1 }' 2>&1 | head -1
 nft list set inet t timed | sed 's/expires [0-9a-z]*/expires X/g'

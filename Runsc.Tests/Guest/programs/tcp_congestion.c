@@ -34,8 +34,10 @@ static void look(int fd, const char *when)
     int result = getsockopt(fd, IPPROTO_TCP, TCP_CC_INFO, &info, &length);
     printf("%s: result %d length %u\n", when, result, length);
     if (length == sizeof info.bbr)
-        printf("bandwidth %s, round trip %s, gains %s\n", info.bbr.bbr_bw_lo || info.bbr.bbr_bw_hi ? "known" : "unknown",
-            info.bbr.bbr_min_rtt == ~0u ? "unknown" : "known", info.bbr.bbr_cwnd_gain >= 256 ? "known" : "unknown");
+        printf("bandwidth %s, round trip %s\n", info.bbr.bbr_bw_lo || info.bbr.bbr_bw_hi ? "known" : "unknown", info.bbr.bbr_min_rtt == ~0u ? "unknown" : "known");
+    // Linux has them from the first acknowledgement, or sooner: what the socket before it left there is not cleared.
+    if (length == sizeof info.bbr && (info.bbr.bbr_bw_lo || info.bbr.bbr_bw_hi))
+        printf("gains %s\n", info.bbr.bbr_cwnd_gain >= 256 ? "known" : "unknown");
     length = 10;
     result = getsockopt(fd, IPPROTO_TCP, TCP_CC_INFO, &info, &length);
     printf("short: result %d length %u\n", result, length);
