@@ -35,7 +35,7 @@ static void look(int fd, const char *when)
     printf("%s: result %d length %u\n", when, result, length);
     if (length == sizeof info.bbr)
         printf("bandwidth %s, round trip %s\n", info.bbr.bbr_bw_lo || info.bbr.bbr_bw_hi ? "known" : "unknown", info.bbr.bbr_min_rtt == ~0u ? "unknown" : "known");
-    // Linux has them from the first acknowledgement, or sooner: what the socket before it left there is not cleared.
+    // Before the first acknowledgement Linux shows zeros at one time and values at another.
     if (length == sizeof info.bbr && (info.bbr.bbr_bw_lo || info.bbr.bbr_bw_hi))
         printf("gains %s\n", info.bbr.bbr_cwnd_gain >= 256 ? "known" : "unknown");
     length = 10;
