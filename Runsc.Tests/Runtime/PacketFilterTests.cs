@@ -132,11 +132,13 @@ public sealed class PacketFilterTests
     [FilterFact]
     public void Nft_RulesAsTheHostLists() => Compare(Nft);
 
-    /// <summary>Time-outs, sets and maps that rules change, objects; and events.</summary>
+    /// <summary>Time-outs, sets and maps that rules change, objects; connections; and events.</summary>
     [FilterTheory]
     [InlineData("nft")]
     [InlineData("nft_monitor")]
-    public void Nft_ScriptAsOnTheHost(string name) => Compare(File.ReadAllText(Path.Combine(TestEnvironment.Top, $"Runsc.Tests/Guest/links/{name}.sh")));
+    [InlineData("conntrack")]
+    [InlineData("conntrack_tcp")]
+    public void Script_AsOnTheHost(string name) => Compare(File.ReadAllText(Path.Combine(TestEnvironment.Top, $"Runsc.Tests/Guest/links/{name}.sh")));
 
     [FilterFact]
     public void Nft_HelperOfConnections_IsRefused()
@@ -249,7 +251,7 @@ internal static class FilterPrograms
             return missing;
         }
 
-        foreach (string program in new[] { "/usr/sbin/iptables-legacy", "/usr/sbin/iptables-nft", "/usr/sbin/nft", "/usr/sbin/ip", "/usr/bin/unshare", "/usr/bin/python3" })
+        foreach (string program in new[] { "/usr/sbin/iptables-legacy", "/usr/sbin/iptables-nft", "/usr/sbin/nft", "/usr/sbin/conntrack", "/usr/sbin/ip", "/usr/bin/unshare", "/usr/bin/python3" })
         {
             if (!File.Exists(program))
             {

@@ -196,7 +196,7 @@ public sealed class FilterTests : IDisposable
     public void Table_IsBounded_UnansweredConnectionsMakeRoom()
     {
         PacketFilter filter = Put(_pair.B, Chain(FilterHook.Input, false, [new CounterExpression()]));
-        filter.Tracker.Table.Limit = 8;
+        filter.Tracker.Settings[(int)TrackingSetting.Max] = 8;
         UdpEndpoint server = new(_pair.B, true);
         Assert.Equal(NetError.None, server.Bind(new IpEndpoint(B(true), 7)));
         UdpEndpoint client = new(_pair.A, true);

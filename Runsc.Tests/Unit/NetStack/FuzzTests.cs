@@ -154,7 +154,7 @@ public sealed class FuzzTests
     private static void FilterEverything(NetworkStack stack)
     {
         PacketFilter filter = new(stack);
-        filter.Tracker.Table.Limit = 500;
+        filter.Tracker.Settings[(int)Runsc.NetStack.Filter.Tracking.TrackingSetting.Max] = 500;
         List<BaseChain> chains = [];
         foreach (FilterHook hook in Enum.GetValues<FilterHook>())
         {

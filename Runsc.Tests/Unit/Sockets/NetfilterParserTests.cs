@@ -3,8 +3,10 @@ using System.Buffers.Binary;
 using System.Collections.Generic;
 using System.Text;
 using Runsc.Linux;
+using Runsc.NetStack.Core;
 using Runsc.NetStack.Filter;
 using Runsc.Sentry.Sockets.Netfilter;
+using Runsc.Sentry.Sockets.Netlink;
 using Runsc.Tests.Support;
 using Xunit;
 
@@ -173,6 +175,58 @@ public sealed class NetfilterParserTests
 
         Assert.Equal([.. new Errno[11], Errno.ENOENT, Errno.EBUSY, Errno.EBUSY, Errno.None], results);
         Assert.Empty(transaction.State.Tables);
+    }
+
+    private static byte[] Tuple(int type, byte protocol, byte last) => Attribute(
+        type,
+        Attribute(1, Attribute(1, [10, 0, 0, last]), Attribute(2, [10, 0, 0, 9])),
+        Attribute(2, Attribute(1, [protocol]), Attribute(2, [0, 1]), Attribute(3, [0, 2]), Attribute(4, [0, 3]), Attribute(5, [8]), Attribute(6, [0])));
+
+    private static readonly (int Message, byte[] Body)[] s_connections =
+    [
+        (0, [.. Tuple(1, 6, 1), .. Tuple(2, 6, 9), .. Attribute(7, Number(100)), .. Attribute(3, Number(14)), .. Attribute(8, Number(5)),
+            .. Attribute(4, Attribute(1, Attribute(1, [3]), Attribute(2, [7]), Attribute(3, [7]), Attribute(4, [1, 1]), Attribute(5, [8, 8])))]),
+        (0, [.. Tuple(1, 17, 2), .. Tuple(2, 17, 8), .. Attribute(7, Number(100)), .. Attribute(6, Attribute(1, [1, 1, 1, 1]), Attribute(3, Attribute(1, [0, 9]), Attribute(2, [0, 90]))),
+            .. Attribute(13, Attribute(1, [2, 2, 2, 2]))]),
+        (0, [.. Tuple(1, 1, 3), .. Tuple(2, 1, 7), .. Attribute(7, Number(100)), .. Attribute(5, Attribute(1, Text("ftp")))]),
+        (0, [.. Tuple(1, 6, 1), .. Attribute(8, Number(3)), .. Attribute(21, Number(1)), .. Attribute(18, [0, 0])]),
+        (1, Tuple(1, 6, 1)),
+        (1, [.. Attribute(8, Number(3)), .. Attribute(21, Number(7)), .. Attribute(3, Number(8)), .. Attribute(26, Number(8))]),
+        (2, [.. Tuple(1, 6, 1), .. Attribute(12, Number(1))]),
+        (2, []),
+    ];
+
+    [Fact]
+    public void Connections_Mutated_AreDecidedWithoutATrap()
+    {
+        Random random = new(Seed);
+        PacketFilter filter = new(HostStack.Create());
+        int good = 0, told = 0, written = 0;
+        using NetworkStack.Hold hold = filter.Stack.Enter();
+        filter.Tracker.Observer = (_, _) => told++;
+        for (int i = 0; i < 100_000; i++)
+        {
+            (int message, byte[] body) = s_connections[random.Next(s_connections.Length)];
+            byte[] changed = body[..^(random.Next(10) == 0 ? random.Next(body.Length) : 0)];
+            for (int changes = random.Next(4); changes > 0 && changed.Length > 0; changes--)
+            {
+                changed[random.Next(changed.Length)] = (byte)random.Next(random.Next(2) == 0 ? 256 : 28);
+            }
+
+            NetlinkWriter writer = new(1, 2);
+            ConntrackFamily family = new(filter, writer, (_, _) => told++);
+            bool isDump = random.Next(2) == 0;
+            int which = random.Next(20) == 0 ? random.Next(9) : message;
+            Errno error = random.Next(20) == 0 ? family.AnswerExpectation(which, isDump, new NftAttributes(changed))
+                : family.Answer(which, random.Next(8) * 0x100, random.Next(10) == 0 ? 10 : 2, random.Next(2), isDump, new NftAttributes(changed));
+            good += error == Errno.None ? 1 : 0;
+            writer.Flush();
+            written += writer.Datagrams.Count;
+        }
+
+        Assert.InRange(good, 1000, 90_000);
+        Assert.InRange(told, 1000, 100_000);
+        Assert.InRange(written, 1000, 100_000);
     }
 
     [Fact]

@@ -17,6 +17,8 @@ internal sealed class PacketFilter : IPacketFilter
     // Steps by family and hook, in the order of their priorities.
     private readonly Step[][] _steps = new Step[2 * Hooks][];
 
+    private bool _tracks;
+
     public PacketFilter(NetworkStack stack)
     {
         Stack = stack;
@@ -63,9 +65,11 @@ internal sealed class PacketFilter : IPacketFilter
         }
 
         Stack.Filter = _sets.Count > 0 ? this : null;
-        if (_sets.Count == 0)
+        bool tracked = _tracks;
+        _tracks = Array.Exists(_steps, steps => Array.Exists(steps, step => step.Kind == StepKind.Track));
+        if (_tracks && !tracked)
         {
-            Tracker.Clear();
+            Tracker.Resume();
         }
     }
 

@@ -199,13 +199,17 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
     /// <summary>Memberships have changed: changes of the stack are watched once there is one.</summary>
     public void NetlinkGroupsChanged()
     {
+        const ulong connections = 1 << (Linux.ConntrackNetlink.NFNLGRP_CONNTRACK_NEW - 1) | 1 << (Linux.ConntrackNetlink.NFNLGRP_CONNTRACK_UPDATE - 1)
+            | 1 << (Linux.ConntrackNetlink.NFNLGRP_CONNTRACK_DESTROY - 1);
         NetworkStack? watched = null;
+        bool follows = false;
         lock (_mu)
         {
             ulong all = 0;
             foreach (SocketDescription socket in _otherSockets)
             {
                 all |= socket is NetlinkSocket { Protocol: Linux.Socket.NETLINK_ROUTE } netlink ? netlink.Groups : 0;
+                follows |= socket is NetlinkSocket { Protocol: Linux.Socket.NETLINK_NETFILTER } member && (member.Groups & connections) != 0;
             }
 
             Volatile.Write(ref _netlinkGroups, unchecked((long)all));
@@ -221,6 +225,14 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
             using (watched.Enter())
             {
                 watched.Observer = _routeEvents;
+            }
+        }
+
+        if (follows || _netfilter is not null)
+        {
+            using (Netfilter.Filter.Stack.Enter())
+            {
+                Netfilter.Filter.Tracker.Observer = follows ? (connection, events) => ConntrackWriter.Tell(this, connection, events, 0) : null;
             }
         }
     }

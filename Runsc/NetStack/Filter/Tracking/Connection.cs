@@ -5,6 +5,7 @@ internal sealed class Connection
 {
     private FlowSide? _relatedOriginal;
     private FlowSide? _relatedReply;
+    private uint _mark;
 
     public Connection(in FlowTuple tuple)
     {
@@ -21,13 +22,36 @@ internal sealed class Connection
 
     public TcpTrackState Tcp { get; set; }
 
-    public uint Mark { get; set; }
+    /// <summary>Of a TCP connection: its sequence numbers.</summary>
+    public TcpTracking? Segments { get; set; }
+
+    public uint Mark
+    {
+        get => _mark;
+        set
+        {
+            Pending |= value != _mark ? ConnectionEvents.Mark : ConnectionEvents.None;
+            _mark = value;
+        }
+    }
+
+    /// <summary>What it is called by, beside its tuples.</summary>
+    public uint Id { get; init; }
+
+    /// <summary>Somebody wanted to hear of connections when it began.</summary>
+    public bool IsReported { get; init; }
+
+    /// <summary>Its packets are counted.</summary>
+    public bool IsCounted { get; init; }
+
+    /// <summary>What has happened to it and was not reported yet.</summary>
+    public ConnectionEvents Pending { get; set; }
 
     /// <summary>Monotonic nanoseconds after which it is forgotten; before it is in the table, how long it then stays.</summary>
     public long Deadline { get; set; }
 
-    /// <summary>Since when there are answers, for UDP.</summary>
-    public long AnsweredSince { get; set; }
+    /// <summary>When it began, in monotonic nanoseconds.</summary>
+    public long Began { get; init; }
 
     public bool IsConfirmed => (Status & ConnectionStatus.Confirmed) != 0;
 

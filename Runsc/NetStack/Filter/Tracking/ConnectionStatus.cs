@@ -16,4 +16,5 @@ internal enum ConnectionStatus
     SourceNatDone = 1 << 7,
     DestinationNatDone = 1 << 8,
     Dying = 1 << 9,
+    FixedTimeout = 1 << 10,
 }

@@ -4,15 +4,15 @@ using Runsc.NetStack.Core;
 namespace Runsc.NetStack.Filter.Tracking;
 
 /// <summary>Connections by the tuples of both directions: bounded, hashed with the stack's secret. Guarded by the stack's lock.</summary>
-internal sealed class ConnectionTable(FlowHash hash)
+/// <param name="hash">Spreads the tuples.</param>
+/// <param name="removed">Is told of each connection that has been taken out.</param>
+internal sealed class ConnectionTable(FlowHash hash, Action<Connection> removed)
 {
-    private const int Buckets = 1 << 14;
+    /// <summary>net.netfilter.nf_conntrack_buckets.</summary>
+    public const int Buckets = 1 << 14;
 
     private readonly FlowSide?[] _buckets = new FlowSide?[Buckets];
     private int _sweep;
-
-    /// <summary>net.netfilter.nf_conntrack_max.</summary>
-    public int Limit { get; set; } = 65536;
 
     public int Count { get; private set; }
 
@@ -29,15 +29,10 @@ internal sealed class ConnectionTable(FlowHash hash)
         return null;
     }
 
-    /// <summary>Adds a connection. False when one of its tuples is taken, or there are too many.</summary>
+    /// <summary>Adds a connection. False when one of its tuples is taken.</summary>
     public bool TryAdd(Connection connection, long now)
     {
         if (Find(connection.Original.Tuple, now) is not null || Find(connection.Reply.Tuple, now) is not null)
-        {
-            return false;
-        }
-
-        if (Count >= Limit && !Evict(now))
         {
             return false;
         }
@@ -60,17 +55,7 @@ internal sealed class ConnectionTable(FlowHash hash)
         Unlink(connection.Reply);
         connection.Status |= ConnectionStatus.Dying;
         Count--;
-    }
-
-    public void Clear()
-    {
-        for (int i = 0; i < Buckets; i++)
-        {
-            while (_buckets[i] is { } side)
-            {
-                Remove(side.Connection!);
-            }
-        }
+        removed(connection);
     }
 
     /// <summary>Forgets what is due in the next part of the table.</summary>
@@ -110,8 +95,8 @@ internal sealed class ConnectionTable(FlowHash hash)
         }
     }
 
-    // Makes room: one that is due, or one that was not answered in both directions, near a place that moves.
-    private bool Evict(long now)
+    /// <summary>Makes room: one goes that is due, or that was not answered in both directions, near a place that moves. False: there is none.</summary>
+    public bool Evict(long now)
     {
         for (int i = 0; i < Buckets / 64; i++)
         {

@@ -17,6 +17,11 @@ internal sealed class FlowSide(Connection? connection, bool isReply, bool isRela
     /// <summary>What the packets of this direction look like when they come in.</summary>
     public FlowTuple Tuple { get; set; }
 
+    /// <summary>What went in this direction, if it is counted; bytes with the IP headers.</summary>
+    public ulong Packets { get; set; }
+
+    public ulong Bytes { get; set; }
+
     /// <summary>The next one in the bucket of the table.</summary>
     internal FlowSide? Next { get; set; }
 

@@ -56,7 +56,8 @@ internal sealed class NatEngine(PacketFilter filter)
     private static bool IsSetUp(Connection connection, bool isSource) =>
         (connection.Status & (isSource ? ConnectionStatus.SourceNatDone : ConnectionStatus.DestinationNatDone)) != 0;
 
-    private Verdict SetUp(Connection connection, in NatRange range, bool isSource)
+    /// <summary>Gives a connection that is in no table yet other addresses or ports: Accept, or Drop where none is free.</summary>
+    public Verdict SetUp(Connection connection, in NatRange range, bool isSource)
     {
         FlowTuple current = connection.Reply.Tuple.Inverse;
         if (!TryChoose(current, range, isSource, out FlowTuple wanted))
@@ -118,7 +119,12 @@ internal sealed class NatEngine(PacketFilter filter)
         return false;
     }
 
-    private bool IsFree(in FlowTuple tuple) => filter.Tracker.Table.Find(tuple.Inverse, Stack.Now) is null;
+    private bool IsFree(in FlowTuple tuple)
+    {
+        bool isTaken = filter.Tracker.Table.Find(tuple.Inverse, Stack.Now) is not null;
+        filter.Tracker.Counters[(int)TrackingCounter.Found] += isTaken ? 1u : 0;
+        return !isTaken;
+    }
 
     // One address for a pair of hosts, or for a source.
     private IpAddress PickAddress(in FlowTuple tuple, in NatRange range)

@@ -19,6 +19,8 @@ internal sealed class NetDirectory : PseudoDirectory
         {
             Add(name, new PseudoTextFile(super, () => text((NetNamespace)task.Network)));
         }
+
+        Add("stat", new PseudoDirectory(super).Add("nf_conntrack", new PseudoTextFile(super, () => FilterReports.Statistics((NetNamespace)task.Network))));
     }
 
     private static readonly List<(string Name, Func<NetNamespace, string> Text)> s_tables =
@@ -41,6 +43,7 @@ internal sealed class NetDirectory : PseudoDirectory
         ("netlink", LinkTables.Netlinks),
         ("netstat", NetStatistics.Extended),
         ("nf_conntrack", FilterReports.Connections),
+        ("nf_conntrack_expect", _ => ""),
         ("packet", LinkTables.Packets),
         ("raw", network => NetTables.Datagrams(network, v6: false, Linux.Socket.SOCK_RAW)),
         ("raw6", network => NetTables.Datagrams(network, v6: true, Linux.Socket.SOCK_RAW)),

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using Runsc.Linux;
 using Runsc.NetStack.Core;
+using Runsc.NetStack.Filter.Tracking;
 using Runsc.NetStack.Transport.Tcp;
 using Runsc.NetStack.Transport.Tcp.Congestion;
 using Runsc.Sentry.FileSystems.Pseudo;
@@ -32,9 +33,7 @@ internal sealed class NetSysctls(PseudoSuperBlock super, SentryKernel kernel)
             .Add("wmem_max", Stack(p => p.MaxSendBuffer, null)))
         .Add("ipv4", Ipv4())
         .Add("ipv6", Ipv6())
-        .Add("netfilter", new PseudoDirectory(super)
-            .Add("nf_conntrack_count", new Numbers(this, n => [n.Netfilter.Filter.Tracker.Count], null))
-            .Add("nf_conntrack_max", new Numbers(this, n => [n.Netfilter.Filter.Tracker.Table.Limit], (n, v) => n.Netfilter.Filter.Tracker.Table.Limit = (int)v[0], 0, 1 << 20)))
+        .Add("netfilter", Netfilter())
         .Add("unix", new PseudoDirectory(super)
             .Add("max_dgram_qlen", new Numbers(this, n => [n.MaximumDatagrams], (n, v) => n.MaximumDatagrams = (int)v[0], 0, int.MaxValue)));
 
@@ -87,6 +86,45 @@ internal sealed class NetSysctls(PseudoSuperBlock super, SentryKernel kernel)
         .Add("tcp_wmem", TcpBuffer(
             p => [p.MinimumSendBuffer, p.DefaultSendBuffer, p.MaximumSendBuffer],
             (p, v) => (p.MinimumSendBuffer, p.DefaultSendBuffer, p.MaximumSendBuffer) = ((int)v[0], (int)v[1], (int)v[2])));
+
+    private PseudoDirectory Netfilter()
+    {
+        PseudoDirectory directory = new PseudoDirectory(super)
+            .Add("nf_conntrack_buckets", Fixed(ConnectionTable.Buckets.ToString(CultureInfo.InvariantCulture)))
+            .Add("nf_conntrack_count", new Numbers(this, n => [n.Netfilter.Filter.Tracker.Count], null));
+        foreach ((string name, int setting, int maximum) in s_tracking)
+        {
+            directory.Add("nf_conntrack_" + name, new Numbers(this, n => [n.Netfilter.Filter.Tracker.Settings[setting]], (n, v) => n.Netfilter.Filter.Tracker.Settings[setting] = (int)v[0], 0, maximum));
+        }
+
+        return directory;
+    }
+
+    private static readonly (string Name, int Setting, int Maximum)[] s_tracking =
+    [
+        ("acct", (int)TrackingSetting.Accounting, 1),
+        ("events", (int)TrackingSetting.Events, 2),
+        ("generic_timeout", (int)TrackingSetting.GenericTimeout, int.MaxValue),
+        ("icmp_timeout", (int)TrackingSetting.IcmpTimeout, int.MaxValue),
+        ("icmpv6_timeout", (int)TrackingSetting.Icmpv6Timeout, int.MaxValue),
+        ("max", (int)TrackingSetting.Max, 1 << 20),
+        ("tcp_be_liberal", (int)TrackingSetting.BeLiberal, 1),
+        ("tcp_ignore_invalid_rst", (int)TrackingSetting.IgnoreInvalidReset, 1),
+        ("tcp_loose", (int)TrackingSetting.Loose, 1),
+        ("tcp_max_retrans", (int)TrackingSetting.MaxRetransmissions, byte.MaxValue),
+        ("tcp_timeout_close", (int)TrackingSetting.TcpTimeout + (int)TcpTrackState.Close, int.MaxValue),
+        ("tcp_timeout_close_wait", (int)TrackingSetting.TcpTimeout + (int)TcpTrackState.CloseWait, int.MaxValue),
+        ("tcp_timeout_established", (int)TrackingSetting.TcpTimeout + (int)TcpTrackState.Established, int.MaxValue),
+        ("tcp_timeout_fin_wait", (int)TrackingSetting.TcpTimeout + (int)TcpTrackState.FinWait, int.MaxValue),
+        ("tcp_timeout_last_ack", (int)TrackingSetting.TcpTimeout + (int)TcpTrackState.LastAck, int.MaxValue),
+        ("tcp_timeout_max_retrans", (int)TrackingSetting.TcpMaxRetransmissionsTimeout, int.MaxValue),
+        ("tcp_timeout_syn_recv", (int)TrackingSetting.TcpTimeout + (int)TcpTrackState.SynReceived, int.MaxValue),
+        ("tcp_timeout_syn_sent", (int)TrackingSetting.TcpTimeout + (int)TcpTrackState.SynSent, int.MaxValue),
+        ("tcp_timeout_time_wait", (int)TrackingSetting.TcpTimeout + (int)TcpTrackState.TimeWait, int.MaxValue),
+        ("tcp_timeout_unacknowledged", (int)TrackingSetting.TcpUnacknowledgedTimeout, int.MaxValue),
+        ("udp_timeout", (int)TrackingSetting.UdpTimeout, int.MaxValue),
+        ("udp_timeout_stream", (int)TrackingSetting.UdpStreamTimeout, int.MaxValue),
+    ];
 
     private PseudoDirectory Ipv6() => new PseudoDirectory(super)
         .Add("bindv6only", Stack(p => p.BindV6Only ? 1 : 0, (p, v) => p.BindV6Only = v != 0, 0, 1))

@@ -1,6 +1,7 @@
 using System;
 using System.Globalization;
 using System.Text;
+using Runsc.NetStack;
 using Runsc.NetStack.Filter.Tracking;
 using Runsc.NetStack.Wire;
 
@@ -21,7 +22,7 @@ internal static class FilterReports
     public static string Connections(NetNamespace network)
     {
         StringBuilder text = new();
-        NetStack.Core.NetworkStack stack = network.Inet.Stack;
+        Runsc.NetStack.Core.NetworkStack stack = network.Inet.Stack;
         using (stack.Enter())
         {
             if (network.Netfilter.Filter.Tracker.Count > 0)
@@ -31,6 +32,25 @@ internal static class FilterReports
         }
 
         return text.ToString();
+    }
+
+    /// <summary>stat/nf_conntrack: hexadecimal.</summary>
+    public static string Statistics(NetNamespace network)
+    {
+        ConnectionTracker tracker = network.Netfilter.Filter.Tracker;
+        uint Of(TrackingCounter counter) => tracker.Counters[(int)counter];
+        uint[] numbers =
+        [
+            (uint)tracker.Count, 0, Of(TrackingCounter.Found), 0, Of(TrackingCounter.Invalid), 0, 0, 0, Of(TrackingCounter.Insert), Of(TrackingCounter.InsertFailed), Of(TrackingCounter.Drop),
+            Of(TrackingCounter.EarlyDrop), 0, 0, 0, 0, 0,
+        ];
+        StringBuilder text = new("entries  clashres found new invalid ignore delete chainlength insert insert_failed drop early_drop icmp_error  expect_new expect_create expect_delete search_restart\n");
+        for (int i = 0; i < numbers.Length; i++)
+        {
+            text.Append(i == 0 ? "" : i is 1 or 13 ? "  " : " ").Append(numbers[i].ToString("x8", CultureInfo.InvariantCulture));
+        }
+
+        return text.Append('\n').ToString();
     }
 
     private static void Write(StringBuilder text, Connection connection, long now)
@@ -51,13 +71,13 @@ internal static class FilterReports
             text.Append(StateName(connection.Tcp)).Append(' ');
         }
 
-        Append(text, original);
+        Append(text, connection.Original);
         if ((connection.Status & ConnectionStatus.SeenReply) == 0)
         {
             text.Append("[UNREPLIED] ");
         }
 
-        Append(text, connection.Reply.Tuple);
+        Append(text, connection.Reply);
         if ((connection.Status & ConnectionStatus.Assured) != 0)
         {
             text.Append("[ASSURED] ");
@@ -66,9 +86,10 @@ internal static class FilterReports
         text.Append(CultureInfo.InvariantCulture, $"mark={connection.Mark} zone=0 use=2\n");
     }
 
-    private static void Append(StringBuilder text, in FlowTuple tuple)
+    private static void Append(StringBuilder text, FlowSide side)
     {
-        text.Append(CultureInfo.InvariantCulture, $"src={tuple.Source} dst={tuple.Destination} ");
+        FlowTuple tuple = side.Tuple;
+        text.Append(CultureInfo.InvariantCulture, $"src={Full(tuple.Source)} dst={Full(tuple.Destination)} ");
         if (tuple.IsIcmp)
         {
             text.Append(CultureInfo.InvariantCulture, $"type={tuple.DestinationPort >> 8} code={tuple.DestinationPort & 0xff} id={tuple.SourcePort} ");
@@ -77,6 +98,28 @@ internal static class FilterReports
         {
             text.Append(CultureInfo.InvariantCulture, $"sport={tuple.SourcePort} dport={tuple.DestinationPort} ");
         }
+
+        if (side.Connection!.IsCounted)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"packets={side.Packets} bytes={side.Bytes} ");
+        }
+    }
+
+    // An IPv6 address with all its digits.
+    private static string Full(IpAddress address)
+    {
+        if (address.IsV4)
+        {
+            return address.ToString();
+        }
+
+        StringBuilder text = new();
+        for (int i = 0; i < 8; i++)
+        {
+            text.Append(i == 0 ? "" : ":").Append(((i < 4 ? address.High : address.Low) >> (48 - (16 * (i & 3))) & 0xffff).ToString("x4", CultureInfo.InvariantCulture));
+        }
+
+        return text.ToString();
     }
 
     private static string StateName(TcpTrackState state) => state switch

@@ -10,7 +10,7 @@ using static Runsc.Linux.NfTables;
 
 namespace Runsc.Sentry.Sockets.Netfilter;
 
-/// <summary>NETLINK_NETFILTER: nftables (libnftnl, nft(8), iptables-nft), and which extensions of iptables it can use.</summary>
+/// <summary>NETLINK_NETFILTER: nftables (libnftnl, nft(8), iptables-nft), connections, and which extensions of iptables it can use.</summary>
 internal static class NetfilterFamily
 {
     // struct nfgenmsg: family, version, and of a batch which subsystem it is for.
@@ -33,7 +33,7 @@ internal static class NetfilterFamily
             return Errno.EINVAL;
         }
 
-        int family = request.Body[0];
+        int family = request.Body[0], version = request.Body[1];
         NftAttributes a = new(request.Body[HeaderSize..]);
         int message = request.Type & 0xff;
         switch (request.Type >> 8)
@@ -45,6 +45,14 @@ internal static class NetfilterFamily
                 {
                     // Counters move under the lock.
                     return Get(new NftWriter(writer, state, isDump, network.Netfilter.Filter.Stack.Now, resets), state, caller, message, family, isDump, a);
+                }
+
+            case ConntrackNetlink.NFNL_SUBSYS_CTNETLINK or ConntrackNetlink.NFNL_SUBSYS_CTNETLINK_EXP:
+                ConntrackFamily connections = new(network.Netfilter.Filter, writer, (connection, events) => ConntrackWriter.Tell(network, connection, events, writer.Port));
+                using (network.Netfilter.Filter.Stack.Enter())
+                {
+                    return request.Type >> 8 == ConntrackNetlink.NFNL_SUBSYS_CTNETLINK ? connections.Answer(message, request.Flags, family, version, isDump, a)
+                        : connections.AnswerExpectation(message, isDump, a);
                 }
 
             case NFNL_SUBSYS_NFT_COMPAT:

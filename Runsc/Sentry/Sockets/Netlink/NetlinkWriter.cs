@@ -21,6 +21,9 @@ internal sealed class NetlinkWriter(uint sequence, uint port)
     private readonly List<byte> _current = [];
     private int _start;
 
+    /// <summary>Whom the answer is for.</summary>
+    public uint Port => port;
+
     /// <summary>Finished datagrams.</summary>
     public List<byte[]> Datagrams { get; } = [];
 
