@@ -138,6 +138,7 @@ public sealed class PacketFilterTests
     [InlineData("nft_monitor")]
     [InlineData("conntrack")]
     [InlineData("conntrack_tcp")]
+    [InlineData("filter_matches")]
     public void Script_AsOnTheHost(string name) => Compare(File.ReadAllText(Path.Combine(TestEnvironment.Top, $"Runsc.Tests/Guest/links/{name}.sh")));
 
     [FilterFact]

@@ -16,7 +16,9 @@ internal sealed class IcmpErrorSender(NetworkStack stack) : IIcmpErrors
             packet.Rewind(packet.NetworkStart);
         }
 
-        if (!MayAnswer(stack, packet, info) || !TryTakeToken(info.Source.IsV4))
+        // What a program does to itself is not limited.
+        bool isLimited = info.Interface != stack.Loopback?.Index;
+        if (!MayAnswer(stack, packet, info) || (isLimited && !TryTakeToken(info.Source.IsV4)))
         {
             return;
         }

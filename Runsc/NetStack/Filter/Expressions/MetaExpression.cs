@@ -48,7 +48,7 @@ internal sealed class MetaExpression(MetaKey key, int register) : Expression
                 Registers.Store(ref context, register, (uint)((key == MetaKey.InputInterface ? context.Input : context.Output)?.Index ?? 0));
                 break;
             case MetaKey.InputName or MetaKey.OutputName:
-                StoreName(ref context, key == MetaKey.InputName ? context.Input : context.Output);
+                StoreName(ref context, register, key == MetaKey.InputName ? context.Input : context.Output);
                 break;
             case MetaKey.InputType or MetaKey.OutputType:
                 StoreType(ref context, key == MetaKey.InputType ? context.Input : context.Output);
@@ -77,7 +77,8 @@ internal sealed class MetaExpression(MetaKey key, int register) : Expression
         }
     }
 
-    private void StoreName(ref FilterContext context, NetworkInterface? named)
+    /// <summary>The name of an interface; empty if there is none.</summary>
+    public static void StoreName(ref FilterContext context, int register, NetworkInterface? named)
     {
         Span<byte> name = stackalloc byte[NameSize];
         name.Clear();

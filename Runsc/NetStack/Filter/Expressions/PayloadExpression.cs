@@ -13,7 +13,7 @@ internal sealed class PayloadExpression(PayloadBase from, int offset, int length
         {
             PayloadBase.Network => context.TryRead(offset, bytes),
             PayloadBase.Transport => context.TryReadTransport(offset, bytes),
-            _ => TryReadLink(ref context, bytes),
+            _ => TryReadLink(ref context, offset, bytes),
         };
         if (there)
         {
@@ -25,8 +25,8 @@ internal sealed class PayloadExpression(PayloadBase from, int offset, int length
         }
     }
 
-    // The link header of a received packet is still there, in front of the IP header.
-    private bool TryReadLink(ref FilterContext context, scoped Span<byte> bytes)
+    /// <summary>The link header of a received packet is still there, in front of the IP header.</summary>
+    public static bool TryReadLink(ref FilterContext context, int offset, scoped Span<byte> bytes)
     {
         Buffers.PacketBuffer packet = context.Packet;
         int front = packet.Position;

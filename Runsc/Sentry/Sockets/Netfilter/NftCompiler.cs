@@ -46,6 +46,9 @@ internal readonly struct NftCompiler(NftTable table, NftChain chain, byte protoc
             "nat" => Nat(a, expression),
             "masq" => Masquerade(a, expression),
             "redir" => Redirect(a, expression),
+            "numgen" => Number(a, expression),
+            "hash" => Hash(a, expression),
+            "fib" => Fib(a, expression),
             "notrack" => NoTrack(expression),
             "match" or "target" => Compatible(a, name == "target", expression),
             _ => Errno.ENOENT,
@@ -582,6 +585,63 @@ internal readonly struct NftCompiler(NftTable table, NftChain chain, byte protoc
         uint flags = a.U32(type);
         range = XtTargets.Range(flags & ~(Linux.Netfilter.NF_NAT_RANGE_MAP_IPS | Linux.Netfilter.NF_NAT_RANGE_PROTO_SPECIFIED), stackalloc byte[4]);
         return (flags & ~known) == 0;
+    }
+
+    private static Errno Number(NftAttributes a, NftExpression expression)
+    {
+        const int dreg = 1, modulus = 2, type = 3, offset = 4;
+        uint kind = a.U32(type, uint.MaxValue);
+        Errno error = kind > 1 ? Errno.EOPNOTSUPP : CheckRange(a.U32(modulus), a.U32(offset));
+        if (error != Errno.None || !TryRegister(a, dreg, sizeof(uint), out int target))
+        {
+            return error != Errno.None ? error : Errno.EINVAL;
+        }
+
+        expression.Live = new NumberExpression((NumberKind)kind, a.U32(modulus), a.U32(offset), target);
+        return Errno.None;
+    }
+
+    private static Errno CheckRange(uint modulus, uint offset) => modulus == 0 ? Errno.ERANGE : offset > uint.MaxValue - (modulus - 1) ? Errno.EOVERFLOW : Errno.None;
+
+    private static Errno Hash(NftAttributes a, NftExpression expression)
+    {
+        const int sreg = 1, dreg = 2, len = 3, modulus = 4, seed = 5, offset = 6, type = 7;
+        uint length = a.U32(len);
+        Errno error = a.U32(type) != 0 ? Errno.EOPNOTSUPP : length is 0 or > MaximumData ? Errno.ERANGE : CheckRange(a.U32(modulus), a.U32(offset));
+        if (error != Errno.None || !TryRegister(a, sreg, (int)length, out int source) || !TryRegister(a, dreg, sizeof(uint), out int target))
+        {
+            return error != Errno.None ? error : Errno.EINVAL;
+        }
+
+        // Without a seed, one that nobody knows.
+        uint start = a.U32(seed, unchecked((uint)Random.Shared.Next()));
+        expression.Live = new NumberExpression(NumberKind.Hash, a.U32(modulus), a.U32(offset), target) { Source = source, Length = (int)length, Seed = start };
+        return Errno.None;
+    }
+
+    private Errno Fib(NftAttributes a, NftExpression expression)
+    {
+        const int dreg = 1, resultAttribute = 2, flagsAttribute = 3;
+        const int coming = 1 << Linux.Netfilter.NF_INET_PRE_ROUTING | 1 << Linux.Netfilter.NF_INET_LOCAL_IN | 1 << Linux.Netfilter.NF_INET_FORWARD,
+            going = 1 << Linux.Netfilter.NF_INET_LOCAL_OUT | 1 << Linux.Netfilter.NF_INET_POST_ROUTING | 1 << Linux.Netfilter.NF_INET_FORWARD;
+        const uint from = FibExpression.FromSource | FibExpression.FromDestination, with = FibExpression.WithInput | FibExpression.WithOutput, known = from | with | FibExpression.WithMark | FibExpression.IsPresent;
+        uint result = a.U32(resultAttribute), flags = a.U32(flagsAttribute);
+        bool ofType = result == FibExpression.ResultType;
+        int size = result == FibExpression.ResultName && (flags & FibExpression.IsPresent) == 0 ? 16 : sizeof(uint);
+        if ((flags & ~known) != 0 || (flags & from) is 0 or from || (flags & with) == with || result is 0 or > FibExpression.ResultType || (ofType && (flags & FibExpression.IsPresent) != 0)
+            || !TryRegister(a, dreg, size, out int target))
+        {
+            return Errno.EINVAL;
+        }
+
+        int hooks = !ofType || (flags & FibExpression.WithInput) != 0 ? coming : (flags & FibExpression.WithOutput) != 0 ? going : coming | going;
+        if (chain.IsBase && (hooks & (1 << chain.Hook)) == 0)
+        {
+            return Errno.EOPNOTSUPP;
+        }
+
+        expression.Live = new FibExpression(result, flags, target);
+        return Errno.None;
     }
 
     private static Errno NoTrack(NftExpression expression)

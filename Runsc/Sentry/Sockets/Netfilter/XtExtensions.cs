@@ -35,6 +35,16 @@ internal static class XtExtensions
         new("addrtype", 1, Both, 8, XtMatches.AddressType1),
         new("comment", 0, Both, 256, XtMatches.Comment),
         new("limit", 0, Both, 40, XtMatches.Limit),
+        new("length", 0, Both, 6, XtFields.Length),
+        new("ttl", 0, V4, 2, XtFields.HopLimit),
+        new("hl", 0, V6, 2, XtFields.HopLimit),
+        new("dscp", 0, Both, 2, XtFields.CodePoint),
+        new("tos", 1, Both, 3, XtFields.Service),
+        new("pkttype", 0, Both, 8, XtFields.Type),
+        new("tcpmss", 0, Both, 6, XtFields.SegmentSize) { Protocols = [6] },
+        new("statistic", 0, Both, 24, XtFields.Statistic),
+        new("mac", 0, Both, 12, XtFields.Mac) { Hooks = Pre | In | Forward },
+        new("connlimit", 1, Both, 32, XtFields.ConnectionCount) { Tracks = true },
     ];
 
     private static readonly Extension[] s_targets =
@@ -53,6 +63,11 @@ internal static class XtExtensions
         new("MASQUERADE", 0, V6, 40, XtTargets.MasqueradeV6) { Table = "nat", Hooks = Post, Tracks = true },
         new("MARK", 2, Both, 8, XtTargets.Mark),
         new("CONNMARK", 1, Both, 16, XtTargets.ConnectionMark) { Tracks = true },
+        new("TTL", 0, V4, 2, XtFields.SetHopLimit) { Table = "mangle" },
+        new("HL", 0, V6, 2, XtFields.SetHopLimit) { Table = "mangle" },
+        new("DSCP", 0, Both, 1, XtFields.SetCodePoint) { Table = "mangle" },
+        new("TOS", 1, Both, 2, XtFields.SetService) { Table = "mangle" },
+        new("TCPMSS", 0, Both, 2, XtFields.SetSegmentSize) { Protocols = [6] },
         new("NOTRACK", 0, Both, 0, XtTargets.NoTrack) { Table = "raw" },
         new("CT", 0, Both, 40, XtTargets.Ct) { Table = "raw" },
         new("CT", 1, Both, 72, XtTargets.Ct) { Table = "raw" },
