@@ -20,6 +20,7 @@ public sealed class NetworkLinkTests : IDisposable
     [InlineData("sysctls")]
     [InlineData("listings")]
     [InlineData("numbers")]
+    [InlineData("no_ipv6")]
     public void Script_OnHostAndInSandbox_SaysTheSame(string name) => Compare(name);
 
     [SandboxFact]

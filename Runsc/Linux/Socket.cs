@@ -30,10 +30,14 @@ internal static class Socket
     public const int IPPROTO_UDP = 17;
     public const int IPPROTO_IPV6 = 41;
     public const int IPPROTO_ICMPV6 = 58;
+    public const int IPPROTO_UDPLITE = 136;
     public const int IPPROTO_RAW = 255;
     public const int IPPROTO_MAX = 263;
     public const int SOL_UDP = 17;
+    public const int SOL_UDPLITE = 136;
     public const int UDP_CORK = 1;
+    public const int UDPLITE_SEND_CSCOV = 10;
+    public const int UDPLITE_RECV_CSCOV = 11;
     public const int UDP_SEGMENT = 103;
     public const int UDP_GRO = 104;
     public const int ICMP_FILTER = 1;

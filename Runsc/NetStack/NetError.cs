@@ -74,6 +74,9 @@ internal enum NetError
     /// <summary>EPIPE.</summary>
     BrokenPipe,
 
+    /// <summary>EIO: a segment size where no device cuts.</summary>
+    InputOutput,
+
     /// <summary>EACCES: broadcast without SO_BROADCAST, a prohibit route.</summary>
     AccessDenied,
 

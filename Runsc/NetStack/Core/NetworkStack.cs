@@ -4,6 +4,7 @@ using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Network;
 using Runsc.NetStack.Transport;
 using Runsc.NetStack.Transport.Tcp;
+using Runsc.NetStack.Wire;
 
 namespace Runsc.NetStack.Core;
 
@@ -50,8 +51,10 @@ internal sealed partial class NetworkStack : ITimerHost
         ErrorSender = new IcmpErrorSender(this);
         IcmpErrors = ErrorSender;
         Pings = new PingTable(random);
-        Udp = new UdpProtocol(this);
+        Udp = new UdpProtocol(this, IpProtocol.Udp);
+        UdpLite = new UdpProtocol(this, IpProtocol.UdpLite);
         Register(Udp);
+        Register(UdpLite);
     }
 
     public INetClock Clock { get; }
@@ -77,6 +80,8 @@ internal sealed partial class NetworkStack : ITimerHost
     public RoutingTables Routes6 { get; }
 
     public UdpProtocol Udp { get; }
+
+    public UdpProtocol UdpLite { get; }
 
     /// <summary>TCP, after <see cref="AddTcp"/>.</summary>
     public TcpProtocol? Tcp { get; private set; }

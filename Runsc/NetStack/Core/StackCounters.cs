@@ -15,9 +15,13 @@ internal sealed class StackCounters
 
     public UdpCounters Udpv6 { get; } = new();
 
+    public UdpCounters UdpLitev4 { get; } = new();
+
+    public UdpCounters UdpLitev6 { get; } = new();
+
     public IpCounters Ip(bool v4) => v4 ? Ipv4 : Ipv6;
 
     public IcmpCounters Icmp(bool v4) => v4 ? Icmpv4 : Icmpv6;
 
-    public UdpCounters Udp(bool v4) => v4 ? Udpv4 : Udpv6;
+    public UdpCounters Udp(bool v4, bool lite = false) => lite ? (v4 ? UdpLitev4 : UdpLitev6) : v4 ? Udpv4 : Udpv6;
 }

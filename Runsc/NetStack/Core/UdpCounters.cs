@@ -1,6 +1,6 @@
 namespace Runsc.NetStack.Core;
 
-/// <summary>The Udp and Udp6 groups of /proc/net/snmp and snmp6. Written under the stack's lock.</summary>
+/// <summary>The groups Udp, Udp6, UdpLite and UdpLite6 of /proc/net/snmp and snmp6. Written under the stack's lock.</summary>
 internal sealed class UdpCounters
 {
     public ulong InDatagrams;

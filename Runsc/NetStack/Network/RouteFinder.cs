@@ -34,8 +34,10 @@ internal static class RouteFinder
             : FindUnicast(stack, query, route, input);
         if (error != NetError.None)
         {
+            // Of IPv6, Linux looks for a source before it looks at the route's own answer.
+            bool isAnswer = error is NetError.NetworkUnreachable or NetError.HostUnreachable or NetError.AccessDenied;
             stack.Counters.Ip(v4).OutNoRoutes++;
-            return error;
+            return !v4 && isAnswer && query.Source.IsUnspecified && !HasAddressV6(stack) ? NetError.AddressNotAvailable : error;
         }
 
         if (!v4 && route.Source.IsUnspecified && query.Source.IsUnspecified && !route.IsLoopback)
@@ -45,6 +47,19 @@ internal static class RouteFinder
 
         route.Validate(stack);
         return NetError.None;
+    }
+
+    private static bool HasAddressV6(NetworkStack stack)
+    {
+        foreach (NetworkInterface one in stack.Interfaces)
+        {
+            if (!one.SelectV6(IpAddress.AnyV6).IsUnspecified)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static bool IsOwn(NetworkStack stack, in IpAddress source) =>

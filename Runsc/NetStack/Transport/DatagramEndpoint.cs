@@ -66,7 +66,7 @@ internal abstract partial class DatagramEndpoint
 
     public bool IsWriteShut { get; private set; }
 
-    /// <summary>Datagrams dropped for want of room (SO_RXQ_OVFL, the drops column of /proc/net/udp).</summary>
+    /// <summary>Datagrams dropped, most for want of room (SO_RXQ_OVFL, the drops column of /proc/net/udp).</summary>
     public uint Drops { get; private set; }
 
     /// <summary>Memory of the queue, for SO_MEMINFO and /proc/net/udp.</summary>
@@ -280,8 +280,7 @@ internal abstract partial class DatagramEndpoint
         int memory = packet.Footprint;
         if (_queuedMemory + memory > Options.ReceiveBuffer)
         {
-            Drops = unchecked(Drops + 1);
-            packet.Release();
+            DropLocked(packet);
             return false;
         }
 
@@ -307,6 +306,13 @@ internal abstract partial class DatagramEndpoint
         });
         Notifier.Raise(NetEvents.Readable);
         return true;
+    }
+
+    /// <summary>Releases a packet that the endpoint does not take, and counts it. Under the lock.</summary>
+    protected void DropLocked(PacketBuffer packet)
+    {
+        Drops = unchecked(Drops + 1);
+        packet.Release();
     }
 
     /// <summary>An error about a packet of this endpoint. Under the lock. The quoted payload's front is behind the transport header.</summary>

@@ -10,10 +10,11 @@ namespace Runsc.NetStack.Transport;
 /// </remarks>
 internal sealed class PortManager(INetRandom random)
 {
-    private const byte Tcp = 6;
+    private const byte Tcp = 6, Udp = 17;
 
     private readonly PortTable _tcp = new();
     private readonly PortTable _udp = new();
+    private PortTable? _udpLite;
 
     /// <summary>net.ipv4.ip_local_port_range.</summary>
     public ushort FirstEphemeral { get; set; } = 32768;
@@ -136,7 +137,7 @@ internal sealed class PortManager(INetRandom random)
         return none;
     }
 
-    private PortTable Table(PortReservation reservation) => reservation.Protocol == Tcp ? _tcp : _udp;
+    private PortTable Table(PortReservation reservation) => reservation.Protocol switch { Tcp => _tcp, Udp => _udp, _ => _udpLite ??= new PortTable() };
 
     private readonly struct AnyPort(PortTable table, PortReservation reservation) : IPortUse
     {

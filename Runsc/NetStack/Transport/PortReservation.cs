@@ -3,7 +3,7 @@ namespace Runsc.NetStack.Transport;
 /// <summary>A local address and port that an endpoint holds: part of the endpoint. Guarded by the stack's lock.</summary>
 internal sealed class PortReservation(byte protocol)
 {
-    /// <summary>6 or 17: each protocol has its own space.</summary>
+    /// <summary>6, 17 or 136: each protocol has its own space.</summary>
     public byte Protocol { get; } = protocol;
 
     /// <summary>The bound address; :: of a socket that is not <see cref="V6Only"/> covers IPv4 too.</summary>

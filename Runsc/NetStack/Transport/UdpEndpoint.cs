@@ -7,20 +7,27 @@ using Runsc.NetStack.Wire;
 
 namespace Runsc.NetStack.Transport;
 
-/// <summary>A UDP socket's lower half (udp(7)). Guarded by the stack's lock.</summary>
+/// <summary>The lower half of a socket of UDP (udp(7)) or UDP-Lite (udplite(7)). Guarded by the stack's lock.</summary>
 internal sealed class UdpEndpoint : DatagramEndpoint
 {
     /// <summary>UDP_MAX_SEGMENTS.</summary>
     private const int MaxSegments = 128;
 
     private readonly UdpProtocol _protocol;
-    private readonly PortReservation _reservation = new(IpProtocol.Udp);
+    private readonly PortReservation _reservation;
 
-    public UdpEndpoint(NetworkStack stack, bool isV4)
-        : base(stack, isV4, IpProtocol.Udp)
+    public UdpEndpoint(NetworkStack stack, bool isV4, bool isLite = false)
+        : base(stack, isV4, isLite ? IpProtocol.UdpLite : IpProtocol.Udp)
     {
-        _protocol = stack.Udp;
+        _protocol = isLite ? stack.UdpLite : stack.Udp;
+        _reservation = new PortReservation(Protocol);
     }
+
+    /// <summary>UDPLITE_SEND_CSCOV: bytes from the header's first that checksums cover; 0 is all. Null: not said, and the field tells the length.</summary>
+    public ushort? SendCoverage { get; set; }
+
+    /// <summary>UDPLITE_RECV_CSCOV: what covers less is dropped; 0 wants all covered, null takes anything.</summary>
+    public ushort? ReceiveCoverage { get; set; }
 
     /// <summary>UDP_GRO: several datagrams of one sender may come as one.</summary>
     public bool AcceptsGro { get; set; }
@@ -137,13 +144,20 @@ internal sealed class UdpEndpoint : DatagramEndpoint
     /// <summary>Takes a datagram whose front is the UDP header. Under the lock.</summary>
     internal void DeliverLocked(PacketBuffer packet, in IpPacketInfo info, in UdpHeader header)
     {
-        UdpCounters counters = Stack.Counters.Udp(info.Source.IsV4);
+        UdpCounters counters = _protocol.Counters(info.Source.IsV4);
+        if (_protocol.IsLite && ReceiveCoverage is { } wanted && header.Length != 0 && header.Length < packet.Length && (wanted == 0 || header.Length < wanted))
+        {
+            counters.InErrors++;
+            DropLocked(packet);
+            return;
+        }
+
         if (Filter is { } filter)
         {
             int kept = filter.Run(packet);
             if (kept == 0)
             {
-                Stack.Counters.Udp(info.Source.IsV4).InErrors++;
+                counters.InErrors++;
                 packet.Release();
                 return;
             }
@@ -202,6 +216,12 @@ internal sealed class UdpEndpoint : DatagramEndpoint
         if (send.GsoSize > 0 && payload.Length > send.GsoSize)
         {
             segments = (payload.Length + send.GsoSize - 1) / send.GsoSize;
+            if (_protocol.IsLite)
+            {
+                payload.Release();
+                return NetError.InputOutput;
+            }
+
             int headers = (v4 ? Ipv4Header.MinSize : Ipv6Header.Size) + UdpHeader.Size;
             if (segments > MaxSegments || send.GsoSize + headers > route.Mtu)
             {
@@ -214,7 +234,11 @@ internal sealed class UdpEndpoint : DatagramEndpoint
         }
 
         new UdpHeader { Source = Local.Port, Destination = destination.Port, Length = length }.Write(payload.Prepend(UdpHeader.Size));
-        if (!(Options.NoChecksum && v4 && segments == 1))
+        if (_protocol.IsLite)
+        {
+            CoverLocked(route, payload);
+        }
+        else if (!(Options.NoChecksum && v4 && segments == 1))
         {
             ulong sum = Checksum.PseudoHeader(route.Source, route.Destination, IpProtocol.Udp, length);
             payload.Checksum = ChecksumState.Partial;
@@ -228,7 +252,7 @@ internal sealed class UdpEndpoint : DatagramEndpoint
         payload.Owner = Options.Owner;
         payload.Priority = Options.Priority;
         error = OutputLocked(route, payload, options, destination.Port);
-        UdpCounters counters = Stack.Counters.Udp(v4);
+        UdpCounters counters = _protocol.Counters(v4);
         if (error == NetError.None)
         {
             counters.OutDatagrams += (ulong)(uint)segments;
@@ -274,10 +298,25 @@ internal sealed class UdpEndpoint : DatagramEndpoint
         return NetError.None;
     }
 
+    /// <summary>The checksum of UDP-Lite, at once: no device computes one over a part.</summary>
+    private void CoverLocked(Route route, PacketBuffer packet)
+    {
+        int covered = packet.Length;
+        if (SendCoverage is { } wanted && wanted < covered)
+        {
+            BinaryPrimitives.WriteUInt16BigEndian(packet.Linear[4..], wanted);
+            covered = wanted == 0 ? covered : wanted;
+        }
+
+        ulong sum = packet.Sum(0, covered, Checksum.PseudoHeader(route.Source, route.Destination, Protocol, packet.Length));
+        ushort checksum = Checksum.Finish(sum);
+        BinaryPrimitives.WriteUInt16BigEndian(packet.Linear[UdpHeader.ChecksumField..], checksum == 0 ? ushort.MaxValue : checksum);
+    }
+
     /// <summary>A large segment for a reader that wants single datagrams.</summary>
     private void DeliverPieces(PacketBuffer packet, in IpPacketInfo info, in UdpHeader header, int size)
     {
-        UdpCounters counters = Stack.Counters.Udp(info.Source.IsV4);
+        UdpCounters counters = _protocol.Counters(info.Source.IsV4);
         for (int offset = 0; offset < packet.Length; offset += size)
         {
             int part = Math.Min(size, packet.Length - offset);

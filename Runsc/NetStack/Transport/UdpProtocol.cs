@@ -6,28 +6,35 @@ using Runsc.NetStack.Wire;
 
 namespace Runsc.NetStack.Transport;
 
-/// <summary>UDP (RFC 768): finds the endpoint of a datagram. Guarded by the stack's lock.</summary>
-internal sealed partial class UdpProtocol(NetworkStack stack) : ITransportProtocol
+/// <summary>UDP (RFC 768) or UDP-Lite (RFC 3828): finds the endpoint of a datagram. Guarded by the stack's lock.</summary>
+internal sealed partial class UdpProtocol(NetworkStack stack, byte number) : ITransportProtocol
 {
     private const int Buckets = 1024;
 
     private readonly UdpEndpoint?[] _buckets = new UdpEndpoint?[Buckets];
 
-    public byte Number => IpProtocol.Udp;
+    public byte Number => number;
+
+    public bool IsLite => number == IpProtocol.UdpLite;
 
     public int Count { get; private set; }
 
     public void Deliver(PacketBuffer packet, in IpPacketInfo info)
     {
-        UdpCounters counters = stack.Counters.Udp(info.Source.IsV4);
-        if (!packet.EnsureLinear(UdpHeader.Size) || !UdpHeader.TryParse(packet.Linear, out UdpHeader header) || header.Length > packet.Length)
+        UdpCounters counters = Counters(info.Source.IsV4);
+        if (!packet.EnsureLinear(UdpHeader.Size) || !UdpHeader.TryParse(packet.Linear, out UdpHeader header)
+            || header.Length > packet.Length || (header.Length < UdpHeader.Size && !IsLite))
         {
             counters.InErrors++;
             packet.Release();
             return;
         }
 
-        packet.TrimTo(header.Length);
+        if (!IsLite)
+        {
+            packet.TrimTo(header.Length);
+        }
+
         if (!IsChecksumValid(packet, info, header))
         {
             counters.InErrors++;
@@ -88,6 +95,8 @@ internal sealed partial class UdpProtocol(NetworkStack stack) : ITransportProtoc
         }
     }
 
+    internal UdpCounters Counters(bool v4) => stack.Counters.Udp(v4, IsLite);
+
     internal void Add(UdpEndpoint endpoint)
     {
         ref UdpEndpoint? head = ref _buckets[endpoint.Local.Port % Buckets];
@@ -119,7 +128,7 @@ internal sealed partial class UdpProtocol(NetworkStack stack) : ITransportProtoc
         }
     }
 
-    private static bool IsChecksumValid(PacketBuffer packet, in IpPacketInfo info, in UdpHeader header)
+    private bool IsChecksumValid(PacketBuffer packet, in IpPacketInfo info, in UdpHeader header)
     {
         if (packet.Checksum != ChecksumState.None)
         {
@@ -128,11 +137,12 @@ internal sealed partial class UdpProtocol(NetworkStack stack) : ITransportProtoc
 
         if (header.Checksum == 0)
         {
-            return info.Source.IsV4;
+            return info.Source.IsV4 && !IsLite;
         }
 
-        ulong sum = Checksum.PseudoHeader(info.Source, info.Destination, IpProtocol.Udp, header.Length);
-        return Checksum.IsValid(packet.Sum(0, packet.Length, sum));
+        int covered = header.Length == 0 ? packet.Length : header.Length;
+        ulong sum = Checksum.PseudoHeader(info.Source, info.Destination, number, packet.Length);
+        return covered >= UdpHeader.Size && Checksum.IsValid(packet.Sum(0, covered, sum));
     }
 
     private UdpEndpoint? Find(in IpPacketInfo info, in UdpHeader header)
@@ -224,7 +234,7 @@ internal sealed partial class UdpProtocol(NetworkStack stack) : ITransportProtoc
             return;
         }
 
-        stack.Counters.Udp(info.Source.IsV4).IgnoredMulti++;
+        Counters(info.Source.IsV4).IgnoredMulti++;
         packet.Release();
     }
 }

@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 
 namespace Runsc.NetStack.Wire;
 
-/// <summary>The header of UDP (RFC 768).</summary>
+/// <summary>The header of UDP (RFC 768) and UDP-Lite (RFC 3828).</summary>
 internal struct UdpHeader
 {
     public const int Size = 8;
@@ -14,7 +14,7 @@ internal struct UdpHeader
     public ushort Source;
     public ushort Destination;
 
-    /// <summary>Header and payload.</summary>
+    /// <summary>Header and payload. Of UDP-Lite, how much of them the checksum covers; 0 is all.</summary>
     public int Length;
 
     public ushort Checksum;
@@ -31,7 +31,7 @@ internal struct UdpHeader
         header.Destination = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
         header.Length = BinaryPrimitives.ReadUInt16BigEndian(bytes[4..]);
         header.Checksum = BinaryPrimitives.ReadUInt16BigEndian(bytes[6..]);
-        return header.Length >= Size;
+        return true;
     }
 
     public readonly void Write(Span<byte> bytes)

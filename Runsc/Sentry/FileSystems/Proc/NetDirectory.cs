@@ -45,8 +45,8 @@ internal sealed class NetDirectory : PseudoDirectory
         ("nf_conntrack", FilterReports.Connections),
         ("nf_conntrack_expect", _ => ""),
         ("packet", LinkTables.Packets),
-        ("raw", network => NetTables.Datagrams(network, v6: false, Linux.Socket.SOCK_RAW)),
-        ("raw6", network => NetTables.Datagrams(network, v6: true, Linux.Socket.SOCK_RAW)),
+        ("raw", network => NetTables.Raw(network, v6: false)),
+        ("raw6", network => NetTables.Raw(network, v6: true)),
         ("route", NetTables.Routes),
         ("snmp", NetStatistics.Snmp),
         ("snmp6", NetStatistics.Snmp6),
@@ -54,8 +54,10 @@ internal sealed class NetDirectory : PseudoDirectory
         ("sockstat6", network => NetTables.SocketStatistics(network, v6: true)),
         ("tcp", network => NetTables.Tcp(network, v6: false)),
         ("tcp6", network => NetTables.Tcp(network, v6: true)),
-        ("udp", network => NetTables.Datagrams(network, v6: false, Linux.Socket.SOCK_DGRAM)),
-        ("udp6", network => NetTables.Datagrams(network, v6: true, Linux.Socket.SOCK_DGRAM)),
+        ("udp", network => NetTables.Udp(network, v6: false)),
+        ("udp6", network => NetTables.Udp(network, v6: true)),
+        ("udplite", network => NetTables.Udp(network, v6: false, Linux.Socket.IPPROTO_UDPLITE)),
+        ("udplite6", network => NetTables.Udp(network, v6: true, Linux.Socket.IPPROTO_UDPLITE)),
         ("unix", network => network.Unix.Describe()),
     ];
 }

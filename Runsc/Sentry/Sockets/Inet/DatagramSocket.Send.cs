@@ -47,7 +47,7 @@ internal sealed partial class DatagramSocket
         }
 
         bool more = _isCorking || (request.Flags & Socket.MSG_MORE) != 0;
-        return isCorked || (more && Protocol == Socket.IPPROTO_UDP) ? SendPiece(ref data, send, more) : SendPacket(ref data, send);
+        return isCorked || (more && _endpoint is UdpEndpoint) ? SendPiece(ref data, send, more) : SendPacket(ref data, send);
     }
 
     private Errno ReadDestination(in SendRequest request, ref DatagramSend send)
@@ -71,7 +71,7 @@ internal sealed partial class DatagramSocket
 
         send.Destination = destination;
         send.HasDestination = true;
-        return destination.Port == 0 && Protocol == Socket.IPPROTO_UDP ? Errno.EINVAL
+        return destination.Port == 0 && _endpoint is UdpEndpoint ? Errno.EINVAL
             : urgent && destination.Address.IsV4 ? Errno.EOPNOTSUPP : Errno.None;
     }
 

@@ -10,7 +10,7 @@ using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.Sockets.Inet;
 
-/// <summary>Sockets that send packets: UDP (udp(7)), raw (raw(7)), and unprivileged echo (icmp(7)).</summary>
+/// <summary>Sockets that send packets: UDP (udp(7)), UDP-Lite (udplite(7)), raw (raw(7)), and unprivileged echo (icmp(7)).</summary>
 internal sealed partial class DatagramSocket : InetSocket
 {
     private readonly DatagramEndpoint _endpoint;
@@ -51,8 +51,8 @@ internal sealed partial class DatagramSocket : InetSocket
         }
     }
 
-    public static DatagramSocket CreateUdp(NetNamespace network, ICaller caller, int family, int flags) =>
-        new(network, caller, family, Socket.SOCK_DGRAM, Socket.IPPROTO_UDP, flags, new UdpEndpoint(network.Inet.Stack, family == Socket.AF_INET));
+    public static DatagramSocket CreateUdp(NetNamespace network, ICaller caller, int family, int protocol, int flags) =>
+        new(network, caller, family, Socket.SOCK_DGRAM, protocol, flags, new UdpEndpoint(network.Inet.Stack, family == Socket.AF_INET, protocol == Socket.IPPROTO_UDPLITE));
 
     public static DatagramSocket CreatePing(NetNamespace network, ICaller caller, int family, int protocol, int flags) =>
         new(network, caller, family, Socket.SOCK_DGRAM, protocol, flags, new PingEndpoint(network.Inet.Stack, family == Socket.AF_INET));
@@ -108,7 +108,7 @@ internal sealed partial class DatagramSocket : InetSocket
             return ReceiveError(ref data, ref request);
         }
 
-        if ((request.Flags & Socket.MSG_OOB) != 0 && Protocol != Socket.IPPROTO_UDP)
+        if ((request.Flags & Socket.MSG_OOB) != 0 && _endpoint is not UdpEndpoint)
         {
             return -(long)Errno.EOPNOTSUPP;
         }
@@ -281,7 +281,7 @@ internal sealed partial class DatagramSocket : InetSocket
                     return isRaw ? Assign(() => ((RawEndpoint)_endpoint).IncludesHeader = number != 0) : -(long)Errno.ENOPROTOOPT;
                 case Socket.SOL_IPV6 or Socket.SOL_RAW when name == Socket.IPV6_CHECKSUM && isRaw && IsV6:
                     return number > 0 && (number & 1) != 0 ? -(long)Errno.EINVAL : Assign(() => ((RawEndpoint)_endpoint).ChecksumOffset = Math.Max(number, -1));
-                case Socket.SOL_UDP when _endpoint is UdpEndpoint udp:
+                case Socket.SOL_UDP or Socket.SOL_UDPLITE when _endpoint is UdpEndpoint udp:
                     return SetUdpOption(udp, name, number);
             }
         }
@@ -309,10 +309,19 @@ internal sealed partial class DatagramSocket : InetSocket
             case Socket.UDP_GRO:
                 udp.AcceptsGro = number != 0;
                 return 0;
+            case Socket.UDPLITE_SEND_CSCOV when Protocol == Socket.IPPROTO_UDPLITE:
+                udp.SendCoverage = Coverage(number);
+                return 0;
+            case Socket.UDPLITE_RECV_CSCOV when Protocol == Socket.IPPROTO_UDPLITE:
+                udp.ReceiveCoverage = Coverage(number);
+                return 0;
             default:
                 return -(long)Errno.ENOPROTOOPT;
         }
     }
+
+    // Nothing, or the header at least.
+    private static ushort Coverage(int number) => number == 0 ? (ushort)0 : (ushort)Math.Clamp(number, HeaderUdp, ushort.MaxValue);
 
     public override long GetOption(ICaller caller, int level, int name, Span<byte> value)
     {
@@ -320,12 +329,14 @@ internal sealed partial class DatagramSocket : InetSocket
         {
             case Socket.SOL_SOCKET when name == Socket.SO_PEEK_OFF:
                 return -(long)Errno.EOPNOTSUPP;
-            case Socket.SOL_UDP when _endpoint is UdpEndpoint udp:
+            case Socket.SOL_UDP or Socket.SOL_UDPLITE when _endpoint is UdpEndpoint udp:
                 return name switch
                 {
                     Socket.UDP_CORK => Put(value, _isCorking ? 1 : 0),
                     Socket.UDP_SEGMENT => Put(value, _gsoSize),
                     Socket.UDP_GRO => Put(value, udp.AcceptsGro ? 1 : 0),
+                    Socket.UDPLITE_SEND_CSCOV => Put(value, (int)(udp.SendCoverage ?? 0)),
+                    Socket.UDPLITE_RECV_CSCOV => Put(value, (int)(udp.ReceiveCoverage ?? 0)),
                     _ => -(long)Errno.ENOPROTOOPT,
                 };
             case Socket.SOL_RAW when _endpoint is RawEndpoint raw && name == Socket.ICMP_FILTER && Protocol == Socket.IPPROTO_ICMP:

@@ -40,12 +40,12 @@ internal static class InetFamily
                 socket = DatagramSocket.CreatePing(network, caller, family, protocol, flags);
                 return Errno.None;
             case Socket.SOCK_DGRAM:
-                if (protocol is not (0 or Socket.IPPROTO_UDP))
+                if (protocol is not (0 or Socket.IPPROTO_UDP or Socket.IPPROTO_UDPLITE))
                 {
                     return Errno.EPROTONOSUPPORT;
                 }
 
-                socket = DatagramSocket.CreateUdp(network, caller, family, flags);
+                socket = DatagramSocket.CreateUdp(network, caller, family, protocol == 0 ? Socket.IPPROTO_UDP : protocol, flags);
                 return Errno.None;
             case Socket.SOCK_RAW:
                 if (protocol == 0)

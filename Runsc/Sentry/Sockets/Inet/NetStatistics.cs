@@ -66,10 +66,8 @@ internal static class NetStatistics
                 .Add("PassiveOpens", tcp.PassiveOpens).Add("AttemptFails", tcp.AttemptFails).Add("EstabResets", tcp.EstabResets).Add("CurrEstab", established)
                 .Add("InSegs", tcp.InSegs).Add("OutSegs", tcp.OutSegs).Add("RetransSegs", tcp.RetransSegs).Add("InErrs", tcp.InErrs).Add("OutRsts", tcp.OutRsts)
                 .Add("InCsumErrors", tcp.InCsumErrors));
-            UdpCounters udp = counters.Udpv4;
-            text.Append(new Group("Udp").Add("InDatagrams", udp.InDatagrams).Add("NoPorts", udp.NoPorts).Add("InErrors", udp.InErrors).Add("OutDatagrams", udp.OutDatagrams)
-                .Add("RcvbufErrors", udp.ReceiveBufferErrors).Add("SndbufErrors", udp.SendBufferErrors).Add("InCsumErrors", udp.InChecksumErrors)
-                .Add("IgnoredMulti", udp.IgnoredMulti).Add("MemErrors", udp.MemoryErrors));
+            AppendUdp(text, "Udp", counters.Udpv4);
+            AppendUdp(text, "UdpLite", counters.UdpLitev4);
         }
 
         return text.ToString();
@@ -153,6 +151,27 @@ internal static class NetStatistics
         }
     }
 
+    private static void AppendUdp(StringBuilder text, string name, UdpCounters udp) =>
+        text.Append(new Group(name).Add("InDatagrams", udp.InDatagrams).Add("NoPorts", udp.NoPorts).Add("InErrors", udp.InErrors).Add("OutDatagrams", udp.OutDatagrams)
+            .Add("RcvbufErrors", udp.ReceiveBufferErrors).Add("SndbufErrors", udp.SendBufferErrors).Add("InCsumErrors", udp.InChecksumErrors)
+            .Add("IgnoredMulti", udp.IgnoredMulti).Add("MemErrors", udp.MemoryErrors));
+
+    // The file has no column of ignored groups for UDP-Lite.
+    private static void AddUdp(List<(string Name, ulong Value)> all, string name, UdpCounters udp)
+    {
+        all.AddRange(
+        [
+            (name + "InDatagrams", udp.InDatagrams), (name + "NoPorts", udp.NoPorts), (name + "InErrors", udp.InErrors), (name + "OutDatagrams", udp.OutDatagrams),
+            (name + "RcvbufErrors", udp.ReceiveBufferErrors), (name + "SndbufErrors", udp.SendBufferErrors), (name + "InCsumErrors", udp.InChecksumErrors),
+        ]);
+        if (name == "Udp6")
+        {
+            all.Add((name + "IgnoredMulti", udp.IgnoredMulti));
+        }
+
+        all.Add((name + "MemErrors", udp.MemoryErrors));
+    }
+
     public static string Snmp6(NetNamespace network)
     {
         NetworkStack stack = network.Inet.Stack;
@@ -161,7 +180,6 @@ internal static class NetStatistics
         {
             IpCounters ip = stack.Counters.Ipv6;
             IcmpCounters icmp = stack.Counters.Icmpv6;
-            UdpCounters udp = stack.Counters.Udpv6;
             List<(string Name, ulong Value)> all =
             [
                 ("Ip6InReceives", ip.InReceives), ("Ip6InHdrErrors", ip.InHeaderErrors), ("Ip6InTooBigErrors", ip.InTooBigErrors), ("Ip6InNoRoutes", ip.InNoRoutes),
@@ -184,12 +202,8 @@ internal static class NetStatistics
                 all.Add(("Icmp6Out" + name, icmp.OutTypes[type]));
             }
 
-            all.AddRange(
-            [
-                ("Udp6InDatagrams", udp.InDatagrams), ("Udp6NoPorts", udp.NoPorts), ("Udp6InErrors", udp.InErrors), ("Udp6OutDatagrams", udp.OutDatagrams),
-                ("Udp6RcvbufErrors", udp.ReceiveBufferErrors), ("Udp6SndbufErrors", udp.SendBufferErrors), ("Udp6InCsumErrors", udp.InChecksumErrors),
-                ("Udp6IgnoredMulti", udp.IgnoredMulti), ("Udp6MemErrors", udp.MemoryErrors),
-            ]);
+            AddUdp(all, "Udp6", stack.Counters.Udpv6);
+            AddUdp(all, "UdpLite6", stack.Counters.UdpLitev6);
             foreach ((string name, ulong value) in all)
             {
                 text.Append(CultureInfo.InvariantCulture, $"{name,-32}\t{value}\n");

@@ -62,8 +62,11 @@ internal static class NetTables
         return text.ToString();
     }
 
-    /// <summary>/proc/net/udp, udp6, raw and raw6.</summary>
-    public static string Datagrams(NetNamespace network, bool v6, int type) => Datagrams(network, v6, type, Socket.IPPROTO_UDP);
+    /// <summary>/proc/net/raw and raw6.</summary>
+    public static string Raw(NetNamespace network, bool v6) => Datagrams(network, v6, Socket.SOCK_RAW, 0);
+
+    /// <summary>/proc/net/udp, udp6, udplite and udplite6.</summary>
+    public static string Udp(NetNamespace network, bool v6, int protocol = Socket.IPPROTO_UDP) => Datagrams(network, v6, Socket.SOCK_DGRAM, protocol);
 
     /// <summary>/proc/net/icmp and icmp6.</summary>
     public static string Pings(NetNamespace network, bool v6) => Datagrams(network, v6, Socket.SOCK_DGRAM, v6 ? Socket.IPPROTO_ICMPV6 : Socket.IPPROTO_ICMP);
@@ -192,7 +195,7 @@ internal static class NetTables
     /// <summary>/proc/net/sockstat and sockstat6.</summary>
     public static string SocketStatistics(NetNamespace network, bool v6)
     {
-        int tcp = 0, udp = 0, raw = 0, connections = 0, all = network.Unix.Snapshot().Length + network.OtherSockets().Length;
+        int tcp = 0, udp = 0, lite = 0, raw = 0, connections = 0, all = network.Unix.Snapshot().Length + network.OtherSockets().Length;
         foreach (InetSocket socket in network.InetSockets())
         {
             all++;
@@ -200,15 +203,16 @@ internal static class NetTables
             if ((socket.Family == Socket.AF_INET6) == v6)
             {
                 tcp += socket is TcpSocket ? 1 : 0;
-                udp += socket is DatagramSocket && socket.Type == Socket.SOCK_DGRAM ? 1 : 0;
+                udp += socket is { Type: Socket.SOCK_DGRAM, Protocol: Socket.IPPROTO_UDP } ? 1 : 0;
+                lite += socket is { Type: Socket.SOCK_DGRAM, Protocol: Socket.IPPROTO_UDPLITE } ? 1 : 0;
                 raw += socket.Type == Socket.SOCK_RAW ? 1 : 0;
             }
         }
 
         return v6
-            ? string.Create(CultureInfo.InvariantCulture, $"TCP6: inuse {tcp}\nUDP6: inuse {udp}\nUDPLITE6: inuse 0\nRAW6: inuse {raw}\nFRAG6: inuse 0 memory 0\n")
+            ? string.Create(CultureInfo.InvariantCulture, $"TCP6: inuse {tcp}\nUDP6: inuse {udp}\nUDPLITE6: inuse {lite}\nRAW6: inuse {raw}\nFRAG6: inuse 0 memory 0\n")
             : string.Create(
                 CultureInfo.InvariantCulture,
-                $"sockets: used {all}\nTCP: inuse {tcp} orphan {network.Inet.Tcp.Orphans} tw {network.Inet.Tcp.TimeWaits.Count} alloc {connections} mem {network.Inet.Tcp.MemoryUsed / 4096}\nUDP: inuse {udp} mem 0\nUDPLITE: inuse 0\nRAW: inuse {raw}\nFRAG: inuse 0 memory 0\n");
+                $"sockets: used {all}\nTCP: inuse {tcp} orphan {network.Inet.Tcp.Orphans} tw {network.Inet.Tcp.TimeWaits.Count} alloc {connections} mem {network.Inet.Tcp.MemoryUsed / 4096}\nUDP: inuse {udp} mem 0\nUDPLITE: inuse {lite}\nRAW: inuse {raw}\nFRAG: inuse 0 memory 0\n");
     }
 }

@@ -80,7 +80,7 @@ internal static class DiagFamily
     private static Errno Inet(NetNamespace network, ReadOnlySpan<byte> body, bool isDump, NetlinkWriter writer, int type = ByFamily)
     {
         int family = body[0], protocol = body[1], extensions = body[2];
-        if (protocol is not (Socket.IPPROTO_TCP or Socket.IPPROTO_UDP or Socket.IPPROTO_RAW))
+        if (protocol is not (Socket.IPPROTO_TCP or Socket.IPPROTO_UDP or Socket.IPPROTO_UDPLITE or Socket.IPPROTO_RAW))
         {
             return Errno.ENOENT;
         }
