@@ -13,11 +13,10 @@ ip link set lo up
 try on
 sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 try off
-ip link add dm0 type dummy
-ip link set dm0 up
+ip link add dm0 type veth peer name dm1
+ip link set dm0 up; ip link set dm1 up
 try "a link without addresses"
 ip route add unreachable 2001:db8::/32
 ip -6 route add prohibit 2001:db8::/64
 sysctl -qw net.ipv6.conf.lo.disable_ipv6=0
-ip addr add ::1/128 dev lo
 try "routes of errors"

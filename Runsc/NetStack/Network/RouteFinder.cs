@@ -96,7 +96,7 @@ internal static class RouteFinder
             output = FirstMulticast(stack);
         }
 
-        if (output is null || !output.IsUp)
+        if (output is null || !output.IsUp || (!v4 && output.IsLoopback && stack.Routes6.Find(query) is null))
         {
             return NetError.NetworkUnreachable;
         }
@@ -135,8 +135,8 @@ internal static class RouteFinder
         IpAddress nextHop = entry is { HasGateway: true } ? entry.Gateway : query.Destination;
         if (entry is null || (query.OnLinkOnly && entry.HasGateway))
         {
-            // With the interface given and no route, the destination is taken to be on its link.
-            output = query.Interface != 0 ? stack.FindInterface(query.Interface) : null;
+            // With the interface given and no route, the destination is taken to be on its link; in IPv6 it has a route there.
+            output = query.Interface != 0 && (v4 || entry is not null) ? stack.FindInterface(query.Interface) : null;
             nextHop = query.Destination;
             entry = null;
             if (output is not { IsUp: true })

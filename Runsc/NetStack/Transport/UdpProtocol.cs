@@ -130,7 +130,8 @@ internal sealed partial class UdpProtocol(NetworkStack stack, byte number) : ITr
 
     private bool IsChecksumValid(PacketBuffer packet, in IpPacketInfo info, in UdpHeader header)
     {
-        if (packet.Checksum != ChecksumState.None)
+        // A sender of UDP-Lite has always computed its checksum.
+        if (packet.Checksum != ChecksumState.None && !IsLite)
         {
             return true;
         }

@@ -286,7 +286,7 @@ internal sealed partial class DatagramSocket : InetSocket
             }
         }
 
-        return base.SetOption(caller, level, name, value);
+        return level is Socket.SOL_UDP or Socket.SOL_UDPLITE && _endpoint is UdpEndpoint ? -(long)Errno.EINVAL : base.SetOption(caller, level, name, value);
     }
 
     private static long Assign(Action change)
