@@ -113,7 +113,7 @@ internal static class RouteFinder
     {
         foreach (NetworkInterface one in stack.Interfaces)
         {
-            if (one.IsUp && !one.IsLoopback && (one.Flags & InterfaceFlags.Multicast) != 0)
+            if (one is { IsUp: true, IsLoopback: false, Ipv6Disabled: false } && (one.Flags & InterfaceFlags.Multicast) != 0)
             {
                 return one;
             }

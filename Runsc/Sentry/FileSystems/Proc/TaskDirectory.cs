@@ -17,6 +17,7 @@ internal sealed class TaskDirectory : PseudoDirectory
 
     private static readonly List<(string Name, uint Type, bool ProcessOnly, Maker Make)> s_files =
     [
+        ("attr", Stat.S_IFDIR, false, (super, task, number) => new AttributeDirectory(super, task, number)),
         ("auxv", Stat.S_IFREG, false, Text(0x100, TaskFiles.AuxiliaryVector)),
         ("cgroup", Stat.S_IFREG, false, Text(0x124, (_, _, text) => Say(text, "0::/\n"))),
         ("cmdline", Stat.S_IFREG, false, Text(0x124, TaskFiles.CommandLine)),
