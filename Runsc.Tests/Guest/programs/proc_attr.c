@@ -2,6 +2,7 @@
 #include "guest.h"
 #include <dirent.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
@@ -33,10 +34,27 @@ static void look(const char *directory)
     }
 }
 
+// Of another process.
+static void foreign(void)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/attr/current", getpid());
+    int fd = open(path, O_WRONLY);
+    if (fork() == 0) {
+        show("inherited", write(fd, "x", 1));
+        fd = open(path, O_WRONLY);
+        show("of the parent", write(fd, "x", 1));
+        exit(0);
+    }
+
+    wait(NULL);
+    close(fd);
+}
+
 int main(void)
 {
     look("/proc/self/attr");
-    look("/proc/1/attr");
     look("/proc/thread-self/attr");
+    foreign();
     return 0;
 }

@@ -33,6 +33,8 @@ internal sealed class AttributeDirectory : PseudoDirectory
 
         public override Errno Generate(ICaller caller, StringBuilder text) => task.ThreadGroup.IsDead ? Errno.ESRCH : Errno.EINVAL;
 
-        public override Errno Store(ICaller caller, ReadOnlySpan<byte> value) => caller == task ? Errno.EINVAL : Errno.EACCES;
+        // A thread writes its own only (Linux: proc_pid_attr_write).
+        public override Errno Store(ICaller caller, ReadOnlySpan<byte> value) =>
+            caller == task ? Errno.EINVAL : (caller as Task)?.ThreadGroup == task.ThreadGroup ? Errno.EACCES : Errno.EPERM;
     }
 }
