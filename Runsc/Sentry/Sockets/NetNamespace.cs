@@ -199,17 +199,13 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
     /// <summary>Memberships have changed: changes of the stack are watched once there is one.</summary>
     public void NetlinkGroupsChanged()
     {
-        const ulong connections = 1 << (Linux.ConntrackNetlink.NFNLGRP_CONNTRACK_NEW - 1) | 1 << (Linux.ConntrackNetlink.NFNLGRP_CONNTRACK_UPDATE - 1)
-            | 1 << (Linux.ConntrackNetlink.NFNLGRP_CONNTRACK_DESTROY - 1);
         NetworkStack? watched = null;
-        bool follows = false;
         lock (_mu)
         {
             ulong all = 0;
             foreach (SocketDescription socket in _otherSockets)
             {
                 all |= socket is NetlinkSocket { Protocol: Linux.Socket.NETLINK_ROUTE } netlink ? netlink.Groups : 0;
-                follows |= socket is NetlinkSocket { Protocol: Linux.Socket.NETLINK_NETFILTER } member && (member.Groups & connections) != 0;
             }
 
             Volatile.Write(ref _netlinkGroups, unchecked((long)all));
@@ -228,14 +224,19 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
             }
         }
 
-        if (follows || _netfilter is not null)
+        if (FollowsConnections() != _netfilter?.Filter.Tracker.Observer is not null)
         {
+            // Asked again: the last one who comes here is right.
             using (Netfilter.Filter.Stack.Enter())
             {
-                Netfilter.Filter.Tracker.Observer = follows ? (connection, events) => ConntrackWriter.Tell(this, connection, events, 0) : null;
+                Netfilter.Filter.Tracker.Observer = FollowsConnections() ? (connection, events) => ConntrackWriter.Tell(this, connection, events, 0) : null;
             }
         }
     }
+
+    private bool FollowsConnections() => HasNetlinkMembers(Linux.Socket.NETLINK_NETFILTER, Linux.ConntrackNetlink.NFNLGRP_CONNTRACK_NEW)
+        || HasNetlinkMembers(Linux.Socket.NETLINK_NETFILTER, Linux.ConntrackNetlink.NFNLGRP_CONNTRACK_UPDATE)
+        || HasNetlinkMembers(Linux.Socket.NETLINK_NETFILTER, Linux.ConntrackNetlink.NFNLGRP_CONNTRACK_DESTROY);
 
     /// <summary>Puts messages into the queues of a group's members. May be called under the stack's lock.</summary>
     public void TellNetlinkMembers(int protocol, int group, List<byte[]> datagrams)

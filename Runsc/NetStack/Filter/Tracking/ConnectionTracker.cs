@@ -11,6 +11,9 @@ internal sealed class ConnectionTracker
     private const long SweepInterval = 2 * Second;
     private const int SweepParts = 8;
 
+    /// <summary>Where there is no limit there is one.</summary>
+    public const int MostConnections = 1 << 20;
+
     private readonly NetworkStack _stack;
     private readonly SweepTimer _timer;
 
@@ -56,7 +59,8 @@ internal sealed class ConnectionTracker
     /// <summary>Makes a connection known, whose deadline is a span until then. False where there is no room, or its tuples are taken.</summary>
     public bool TryAdd(Connection connection)
     {
-        bool isFull = Count >= Setting(TrackingSetting.Max);
+        int most = Setting(TrackingSetting.Max);
+        bool isFull = Count >= (most == 0 ? MostConnections : most);
         bool evicts = isFull && Table.Evict(_stack.Now);
         Counters[(int)TrackingCounter.EarlyDrop] += evicts ? 1u : 0;
         connection.Deadline += _stack.Now;

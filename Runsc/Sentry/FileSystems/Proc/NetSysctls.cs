@@ -107,7 +107,7 @@ internal sealed class NetSysctls(PseudoSuperBlock super, SentryKernel kernel)
         ("generic_timeout", (int)TrackingSetting.GenericTimeout, int.MaxValue),
         ("icmp_timeout", (int)TrackingSetting.IcmpTimeout, int.MaxValue),
         ("icmpv6_timeout", (int)TrackingSetting.Icmpv6Timeout, int.MaxValue),
-        ("max", (int)TrackingSetting.Max, 1 << 20),
+        ("max", (int)TrackingSetting.Max, ConnectionTracker.MostConnections),
         ("tcp_be_liberal", (int)TrackingSetting.BeLiberal, 1),
         ("tcp_ignore_invalid_rst", (int)TrackingSetting.IgnoreInvalidReset, 1),
         ("tcp_loose", (int)TrackingSetting.Loose, 1),
