@@ -80,7 +80,7 @@ internal sealed class InProcessSandbox : IDisposable
         {
             Arguments = arguments,
             Environment = ["PATH=/bin:/usr/bin:/sbin:/usr/sbin", "HOME=/", "LC_ALL=C"],
-            Credentials = new Credentials { Permitted = ExecCredentials.AllCapabilities, Effective = ExecCredentials.AllCapabilities, Bounding = ExecCredentials.AllCapabilities },
+            Credentials = new Credentials { Permitted = Credentials.AllCapabilities, Effective = Credentials.AllCapabilities, Bounding = Credentials.AllCapabilities },
             Files = [Open(input), Open(write), Open(copy)],
             Mounts = _mounts,
             IsInit = true,

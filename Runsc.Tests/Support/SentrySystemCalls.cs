@@ -33,8 +33,8 @@ internal sealed class SentrySystemCalls : ISystemCalls
             Loader = null!,
             Panic = _ => { },
         };
-        Kernel.RootNetwork = new SocketSystem(Kernel).CreateNamespace();
-        Kernel.FileSystemTypes["proc"] = (SentryKernel owner, NetworkNamespace _, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
+        Kernel.RootNetwork = new SocketSystem(Kernel).CreateNamespace(UserNamespace.Initial);
+        Kernel.FileSystemTypes["proc"] = (SentryKernel owner, ICaller _, ReadOnlySpan<byte> _, string _, out SuperBlock? super) =>
         {
             super = ProcFileSystem.Create(owner);
             return Errno.None;
@@ -48,7 +48,7 @@ internal sealed class SentrySystemCalls : ISystemCalls
             Actions = new SignalActions(),
             IsInit = true,
         };
-        Credentials all = new() { Permitted = ExecCredentials.AllCapabilities, Effective = ExecCredentials.AllCapabilities, Bounding = ExecCredentials.AllCapabilities };
+        Credentials all = new() { Permitted = Credentials.AllCapabilities, Effective = Credentials.AllCapabilities, Bounding = Credentials.AllCapabilities };
         Task = new Task(Kernel, group, new MemoryManager(Kernel.Platform, Kernel.Memory), new FdTable(), new FsContext(root, root, 0x12), mounts, all);
         group.Leader = Task;
         AddTask(group);

@@ -34,7 +34,7 @@ internal sealed class FileSystemFixture : IDisposable
             Loader = null!,
             Panic = _ => { },
         };
-        Kernel.RootNetwork = new SocketSystem(Kernel).CreateNamespace();
+        Kernel.RootNetwork = new SocketSystem(Kernel).CreateNamespace(UserNamespace.Initial);
     }
 
     /// <summary>The directory of the host that is served.</summary>

@@ -27,7 +27,7 @@ internal sealed class BuilderCaller : ICaller, INamespaceUser
         Fs = new FsContext(root, root, 0);
     }
 
-    public Credentials Credentials { get; } = new() { Effective = ExecCredentials.AllCapabilities, Permitted = ExecCredentials.AllCapabilities };
+    public Credentials Credentials { get; } = new() { Effective = Credentials.AllCapabilities, Permitted = Credentials.AllCapabilities };
 
     public IUserMemory UserMemory => throw new InvalidOperationException("there is no application here");
 

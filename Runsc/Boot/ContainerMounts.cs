@@ -160,7 +160,7 @@ internal sealed class ContainerMounts
             return null;
         }
 
-        Errno error = maker(_kernel, _kernel.RootNetwork, default, options, out SuperBlock? super);
+        Errno error = maker(_kernel, _caller, default, options, out SuperBlock? super);
         return error == Errno.None ? super : throw new RunscException($"cannot make a file system of type {type} with options \"{options}\": {ErrorText.Of(error)}");
     }
 

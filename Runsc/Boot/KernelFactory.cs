@@ -3,6 +3,7 @@ using Runsc.Host.Syscalls;
 using Runsc.Platform;
 using Runsc.Platform.Kvm;
 using Runsc.Platform.Systrap;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.FileSystems.Tmpfs;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Time;
@@ -47,7 +48,7 @@ internal static class KernelFactory
         };
         kernel.MemoryFiles = new MemfdFileSystem(kernel);
         SocketSystem sockets = new(kernel);
-        kernel.RootNetwork = sockets.CreateNamespace();
+        kernel.RootNetwork = sockets.CreateNamespace(UserNamespace.Initial);
         HeapTrimmer.Start(kernel, sockets.Buffers);
         if (platform.TscMatchesHost && HostTsc.IsAvailable)
         {

@@ -1,6 +1,7 @@
 using System;
 using System.Text;
 using Runsc.Linux;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Vfs;
 using Xunit;
 using VfsMount = Runsc.Sentry.Vfs.Mount;
@@ -164,7 +165,7 @@ public sealed class MountTests : IDisposable
     {
         VfsMount mount = _tree.Mount("m");
         _files.Write("m/x", "1");
-        MountNamespace copy = _tree.Mounts.Clone(out System.Collections.Generic.Dictionary<VfsMount, VfsMount> map);
+        MountNamespace copy = _tree.Mounts.Clone(UserNamespace.Initial, out System.Collections.Generic.Dictionary<VfsMount, VfsMount> map);
         Assert.Equal(2, copy.Snapshot().Count);
         Assert.Equal(Errno.None, _tree.Mounts.Detach(mount, lazy: false));
         VfsPath root = copy.GetRootPath();

@@ -1,24 +1,26 @@
 using System.Threading;
 using Runsc.Common;
+using Runsc.Linux;
+using Runsc.Sentry.Auth;
 
 namespace Runsc.Sentry.Kernel;
 
 /// <summary>A network namespace (network_namespaces(7)), as tasks carry it; what is in it belongs to the sockets.</summary>
 /// <remarks>Its users are tasks, sockets, and open or mounted files that stand for it. With the last one it is taken apart; whoever made it is the first.</remarks>
-internal abstract class NetworkNamespace
+internal abstract class NetworkNamespace(UserNamespace owner, ulong number) : Namespace(owner, number)
 {
     private const int Dead = int.MinValue / 2;
 
     private int _users = 1;
 
-    /// <summary>Inode number of /proc/PID/ns/net.</summary>
-    public abstract ulong Number { get; }
+    public override int Type => Sched.CLONE_NEWNET;
+
+    public override string Kind => "net";
 
     /// <summary>A new, empty one for CLONE_NEWNET, used by the caller.</summary>
-    public abstract NetworkNamespace CreateEmpty();
+    public abstract NetworkNamespace CreateEmpty(UserNamespace owner);
 
-    /// <summary>Adds a user unless the last one is gone already.</summary>
-    public bool TryIncUsers()
+    public override bool TryIncUsers()
     {
         int users = Volatile.Read(ref _users);
         while (users >= 0)
@@ -46,8 +48,7 @@ internal abstract class NetworkNamespace
         return this;
     }
 
-    /// <summary>A user goes. Any lock may be held.</summary>
-    public void DecUsers()
+    public override void DecUsers()
     {
         if (Interlocked.Decrement(ref _users) == 0 && Interlocked.CompareExchange(ref _users, Dead, 0) == 0)
         {

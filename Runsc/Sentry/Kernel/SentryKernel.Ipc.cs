@@ -1,3 +1,4 @@
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Ipc;
 
 namespace Runsc.Sentry.Kernel;
@@ -9,8 +10,8 @@ internal sealed partial class SentryKernel
 
     private static IpcNamespace NewRootIpc()
     {
-        IpcNamespace made = new();
-        made.IncUsers();
+        IpcNamespace made = new(UserNamespace.Initial, 4026531839);
+        _ = made.TryIncUsers();
         return made;
     }
 }

@@ -96,7 +96,7 @@ internal sealed partial class SentryKernel
     public long BootTime { get; }
 
     /// <summary>Host and domain name of the container.</summary>
-    public UtsNamespace RootUts { get; } = new();
+    public UtsNamespace RootUts { get; } = new(UserNamespace.Initial, 4026531838);
 
     /// <summary>Results that all queues of io_setup(2) together have room for. Changed by Interlocked.</summary>
     public int AioEvents;

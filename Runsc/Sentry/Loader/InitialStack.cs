@@ -110,10 +110,11 @@ internal static class InitialStack
         Add(Elf.AT_BASE, auxiliary.LinkerBase);
         Add(Elf.AT_FLAGS, 0);
         Add(Elf.AT_ENTRY, image.Entry + auxiliary.Bias);
-        Add(Elf.AT_UID, credentials.RealUid);
-        Add(Elf.AT_EUID, credentials.EffectiveUid);
-        Add(Elf.AT_GID, credentials.RealGid);
-        Add(Elf.AT_EGID, credentials.EffectiveGid);
+        IdMap uids = credentials.UserNamespace.Uids, gids = credentials.UserNamespace.Gids;
+        Add(Elf.AT_UID, uids.Shown(credentials.RealUid));
+        Add(Elf.AT_EUID, uids.Shown(credentials.EffectiveUid));
+        Add(Elf.AT_GID, gids.Shown(credentials.RealGid));
+        Add(Elf.AT_EGID, gids.Shown(credentials.EffectiveGid));
         Add(Elf.AT_SECURE, auxiliary.IsSecure ? 1u : 0u);
         Add(Elf.AT_RANDOM, random);
         Add(Elf.AT_HWCAP2, task.Kernel.Platform.HwCap2);

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Threading;
 using Runsc.NetStack.Core;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Time;
 using Runsc.Sentry.Sockets.Inet;
@@ -13,7 +14,7 @@ using Runsc.Sentry.Vfs;
 namespace Runsc.Sentry.Sockets;
 
 /// <summary>What a network namespace holds: abstract names and Unix sockets, a TCP/IP stack and the sockets above it.</summary>
-internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoot) : NetworkNamespace
+internal sealed class NetNamespace(SocketSystem system, UserNamespace owner, ulong number, bool isRoot) : NetworkNamespace(owner, number)
 {
     private readonly Lock _mu = new();
 
@@ -30,8 +31,6 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
     private uint _nextNetlinkPort = 0xffff_f000;
 
     public SocketSystem System { get; } = system;
-
-    public override ulong Number { get; } = number;
 
     public UnixTable Unix { get; } = new();
 
@@ -93,7 +92,7 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
             {
                 if (_netfilter is null)
                 {
-                    Volatile.Write(ref _netfilter, new NetfilterState(stack));
+                    Volatile.Write(ref _netfilter, new NetfilterState(stack, Owner));
                 }
 
                 return _netfilter;
@@ -101,7 +100,7 @@ internal sealed class NetNamespace(SocketSystem system, ulong number, bool isRoo
         }
     }
 
-    public override NetworkNamespace CreateEmpty() => System.CreateNamespace();
+    public override NetworkNamespace CreateEmpty(UserNamespace owner) => System.CreateNamespace(owner);
 
     // By the thread of the timers, which holds no lock.
     protected override void OnUnused() => new KernelTimer(System.Kernel.Timers, _ => TakeApart()).Set(0, 0);

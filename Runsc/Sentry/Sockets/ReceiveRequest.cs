@@ -1,4 +1,5 @@
 using System;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
 
@@ -40,6 +41,9 @@ internal ref struct ReceiveRequest
     /// <summary>SO_PASSPIDFD: the process that a pidfd is wanted for.</summary>
     public bool WantsProcess;
     public ThreadGroup? SenderProcess;
+
+    /// <summary>The receiver's user namespace, whose ids he is told.</summary>
+    public UserNamespace? Users;
 
     /// <summary>read(2): what only recvmsg could be told is dropped, not passed on.</summary>
     public bool IsPlainRead;

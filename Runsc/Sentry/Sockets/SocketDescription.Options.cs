@@ -148,7 +148,7 @@ internal abstract partial class SocketDescription
             case Socket.SO_SNDBUFFORCE or Socket.SO_RCVBUFFORCE:
                 return admin ? SetSocketOption(caller, name == Socket.SO_SNDBUFFORCE ? Socket.SO_SNDBUF : Socket.SO_RCVBUF, value) : Errno.EPERM;
             case Socket.SO_PRIORITY:
-                if (number is < 0 or > 6 && !admin)
+                if (number is < 0 or > 6 && !IsNetworkAdmin(credentials))
                 {
                     return Errno.EPERM;
                 }
@@ -156,7 +156,7 @@ internal abstract partial class SocketDescription
                 Priority = number;
                 return Errno.None;
             case Socket.SO_MARK:
-                if (!admin && !credentials.HasCapability(Capability.CAP_NET_RAW))
+                if (!IsNetworkAdmin(credentials))
                 {
                     return Errno.EPERM;
                 }
@@ -365,10 +365,13 @@ internal abstract partial class SocketDescription
         return Errno.None;
     }
 
+    private bool IsNetworkAdmin(Credentials credentials) =>
+        credentials.HasCapability(Capability.CAP_NET_ADMIN, Network.Owner) || credentials.HasCapability(Capability.CAP_NET_RAW, Network.Owner);
+
     private Errno BindToDevice(ICaller caller, ReadOnlySpan<byte> value)
     {
         const int maximum = 15;
-        if (BoundInterface != 0 && !caller.Credentials.HasCapability(Capability.CAP_NET_RAW))
+        if (BoundInterface != 0 && !caller.Credentials.HasCapability(Capability.CAP_NET_RAW, Network.Owner))
         {
             return Errno.EPERM;
         }
@@ -394,7 +397,7 @@ internal abstract partial class SocketDescription
 
     private Errno BindToIndex(ICaller caller, int index)
     {
-        if (BoundInterface != 0 && !caller.Credentials.HasCapability(Capability.CAP_NET_RAW))
+        if (BoundInterface != 0 && !caller.Credentials.HasCapability(Capability.CAP_NET_RAW, Network.Owner))
         {
             return Errno.EPERM;
         }

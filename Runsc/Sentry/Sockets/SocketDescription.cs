@@ -147,7 +147,7 @@ internal abstract partial class SocketDescription : FileDescription
 
     /// <summary>ioctls about interfaces are those of every socket; addresses are asked of AF_INET only (netdevice(7)).</summary>
     public override long Ioctl(ICaller caller, uint command, ulong argument) => command is Socket.SIOCGSTAMP or Socket.SIOCGSTAMPNS ? -(long)Errno.ENOENT
-        : InterfaceCalls.Handles(command) ? InterfaceCalls.Run(caller, Network.Inet.Stack, Family, command, argument)
+        : InterfaceCalls.Handles(command) ? InterfaceCalls.Run(caller, Network, Family, command, argument)
         : base.Ioctl(caller, command, argument);
 
     protected sealed override void OnRelease()

@@ -2,6 +2,7 @@ using System;
 using System.Threading;
 using Runsc.Linux;
 using Runsc.NetStack.Buffers;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Sockets.Inet;
 using Runsc.Sentry.Sockets.Netlink;
@@ -49,10 +50,10 @@ internal sealed class SocketSystem
     public Lock LinkLock { get; } = new();
 
     /// <summary>A network namespace with nothing in it; the first one, the container's, has its loopback interface up.</summary>
-    public NetNamespace CreateNamespace()
+    public NetNamespace CreateNamespace(UserNamespace owner)
     {
         long number = Interlocked.Increment(ref _nextNamespace);
-        return new NetNamespace(this, (ulong)number, isRoot: number == FirstNamespace);
+        return new NetNamespace(this, owner, (ulong)number, isRoot: number == FirstNamespace);
     }
 
     /// <summary>Descriptors that were sent and not received.</summary>

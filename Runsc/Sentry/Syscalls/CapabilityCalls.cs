@@ -128,13 +128,13 @@ internal static unsafe class CapabilityCalls
             return -(long)Errno.EFAULT;
         }
 
-        const ulong all = ExecCredentials.AllCapabilities;
+        const ulong all = Credentials.AllCapabilities;
         ulong effective = (data.EffectiveLow | ((ulong)data.EffectiveHigh << 32)) & all;
         ulong permitted = (data.PermittedLow | ((ulong)data.PermittedHigh << 32)) & all;
         ulong inheritable = (data.InheritableLow | ((ulong)data.InheritableHigh << 32)) & all;
         Credentials old = task.Credentials;
         bool badInheritable = (inheritable & ~(old.Inheritable | old.Bounding)) != 0
-            || (!old.HasCapability(Capability.CAP_SETPCAP) && (inheritable & ~(old.Inheritable | old.Permitted)) != 0);
+            || (!old.HasOwnCapability(Capability.CAP_SETPCAP) && (inheritable & ~(old.Inheritable | old.Permitted)) != 0);
         if (badInheritable || (permitted & ~old.Permitted) != 0 || (effective & ~permitted) != 0)
         {
             return -(long)Errno.EPERM;

@@ -37,43 +37,54 @@ internal static unsafe class CredentialCalls
         b.Add(SysNo.setgroups, "setgroups", &SetGroups, "int,ptr");
     }
 
-    private static long GetUid(Task task, in SyscallArguments a) => task.Credentials.RealUid;
+    private static long GetUid(Task task, in SyscallArguments a) => Users(task).Shown(task.Credentials.RealUid);
 
-    private static long GetEuid(Task task, in SyscallArguments a) => task.Credentials.EffectiveUid;
+    private static long GetEuid(Task task, in SyscallArguments a) => Users(task).Shown(task.Credentials.EffectiveUid);
 
-    private static long GetGid(Task task, in SyscallArguments a) => task.Credentials.RealGid;
+    private static long GetGid(Task task, in SyscallArguments a) => Groups(task).Shown(task.Credentials.RealGid);
 
-    private static long GetEgid(Task task, in SyscallArguments a) => task.Credentials.EffectiveGid;
+    private static long GetEgid(Task task, in SyscallArguments a) => Groups(task).Shown(task.Credentials.EffectiveGid);
+
+    private static IdMap Users(Task task) => task.Credentials.UserNamespace.Uids;
+
+    private static IdMap Groups(Task task) => task.Credentials.UserNamespace.Gids;
+
+    /// <summary>An id that a caller gives, as the kernel has it: false for one that is not mapped; −1 stays.</summary>
+    private static bool TryMap(IdMap map, uint id, out uint kernelId)
+    {
+        kernelId = map.ToKernel(id);
+        return id == Unchanged || kernelId != IdMap.Invalid;
+    }
 
     private static long GetResUid(Task task, in SyscallArguments a)
     {
         Credentials c = task.Credentials;
-        return CopyThree(task, a, c.RealUid, c.EffectiveUid, c.SavedUid);
+        return CopyThree(task, a, Users(task), c.RealUid, c.EffectiveUid, c.SavedUid);
     }
 
     private static long GetResGid(Task task, in SyscallArguments a)
     {
         Credentials c = task.Credentials;
-        return CopyThree(task, a, c.RealGid, c.EffectiveGid, c.SavedGid);
+        return CopyThree(task, a, Groups(task), c.RealGid, c.EffectiveGid, c.SavedGid);
     }
 
-    private static long CopyThree(Task task, in SyscallArguments a, uint real, uint effective, uint saved)
+    private static long CopyThree(Task task, in SyscallArguments a, IdMap map, uint real, uint effective, uint saved)
     {
-        bool written = task.Memory.CopyOut(a.A0, real) == Errno.None && task.Memory.CopyOut(a.A1, effective) == Errno.None
-            && task.Memory.CopyOut(a.A2, saved) == Errno.None;
+        bool written = task.Memory.CopyOut(a.A0, map.Shown(real)) == Errno.None && task.Memory.CopyOut(a.A1, map.Shown(effective)) == Errno.None
+            && task.Memory.CopyOut(a.A2, map.Shown(saved)) == Errno.None;
         return written ? 0 : -(long)Errno.EFAULT;
     }
 
     private static long SetUid(Task task, in SyscallArguments a)
     {
-        uint uid = a.UInt0;
+        uint uid = Users(task).ToKernel(a.UInt0);
         Credentials old = task.Credentials;
-        if (uid == Unchanged)
+        if (uid == IdMap.Invalid)
         {
             return -(long)Errno.EINVAL;
         }
 
-        if (old.HasCapability(Capability.CAP_SETUID))
+        if (old.HasOwnCapability(Capability.CAP_SETUID))
         {
             return Adopt(task, old, old with { RealUid = uid, EffectiveUid = uid, SavedUid = uid, FsUid = uid });
         }
@@ -83,9 +94,13 @@ internal static unsafe class CredentialCalls
 
     private static long SetReUid(Task task, in SyscallArguments a)
     {
-        uint real = a.UInt0, effective = a.UInt1;
         Credentials old = task.Credentials;
-        bool privileged = old.HasCapability(Capability.CAP_SETUID);
+        if (!TryMap(Users(task), a.UInt0, out uint real) || !TryMap(Users(task), a.UInt1, out uint effective))
+        {
+            return -(long)Errno.EINVAL;
+        }
+
+        bool privileged = old.HasOwnCapability(Capability.CAP_SETUID);
         if (real != Unchanged && real != old.RealUid && real != old.EffectiveUid && !privileged)
         {
             return -(long)Errno.EPERM;
@@ -111,9 +126,14 @@ internal static unsafe class CredentialCalls
     private static long SetResUid(Task task, in SyscallArguments a)
     {
         Credentials old = task.Credentials;
-        if (!old.HasCapability(Capability.CAP_SETUID))
+        if (!TryMap(Users(task), a.UInt0, out uint real) || !TryMap(Users(task), a.UInt1, out uint effective) || !TryMap(Users(task), a.UInt2, out uint saved))
         {
-            foreach (uint id in (ReadOnlySpan<uint>)[a.UInt0, a.UInt1, a.UInt2])
+            return -(long)Errno.EINVAL;
+        }
+
+        if (!old.HasOwnCapability(Capability.CAP_SETUID))
+        {
+            foreach (uint id in (ReadOnlySpan<uint>)[real, effective, saved])
             {
                 if (id != Unchanged && id != old.RealUid && id != old.EffectiveUid && id != old.SavedUid)
                 {
@@ -122,12 +142,12 @@ internal static unsafe class CredentialCalls
             }
         }
 
-        uint effective = a.UInt1 == Unchanged ? old.EffectiveUid : a.UInt1;
+        effective = effective == Unchanged ? old.EffectiveUid : effective;
         return Adopt(task, old, old with
         {
-            RealUid = a.UInt0 == Unchanged ? old.RealUid : a.UInt0,
+            RealUid = real == Unchanged ? old.RealUid : real,
             EffectiveUid = effective,
-            SavedUid = a.UInt2 == Unchanged ? old.SavedUid : a.UInt2,
+            SavedUid = saved == Unchanged ? old.SavedUid : saved,
             FsUid = effective,
         });
     }
@@ -135,18 +155,18 @@ internal static unsafe class CredentialCalls
     private static long SetFsUid(Task task, in SyscallArguments a)
     {
         Credentials old = task.Credentials;
-        uint uid = a.UInt0;
-        bool allowed = uid == old.RealUid || uid == old.EffectiveUid || uid == old.SavedUid || uid == old.FsUid || old.HasCapability(Capability.CAP_SETUID);
-        if (uid != Unchanged && allowed && uid != old.FsUid)
+        uint uid = Users(task).ToKernel(a.UInt0), root = old.RootUid;
+        bool allowed = uid == old.RealUid || uid == old.EffectiveUid || uid == old.SavedUid || uid == old.FsUid || old.HasOwnCapability(Capability.CAP_SETUID);
+        if (uid != IdMap.Invalid && allowed && uid != old.FsUid)
         {
             ulong effective = old.Effective;
             if ((old.SecureBits & Prctl.SECBIT_NO_SETUID_FIXUP) == 0)
             {
-                if (old.FsUid == 0)
+                if (old.FsUid == root)
                 {
                     effective &= ~FileCapabilities;
                 }
-                else if (uid == 0)
+                else if (uid == root)
                 {
                     effective |= old.Permitted & FileCapabilities;
                 }
@@ -155,7 +175,7 @@ internal static unsafe class CredentialCalls
             task.Credentials = old with { FsUid = uid, Effective = effective };
         }
 
-        return old.FsUid;
+        return Users(task).Shown(old.FsUid);
     }
 
     /// <summary>Capabilities follow user ids (capabilities(7), "Effect of user ID changes on capabilities").</summary>
@@ -163,19 +183,20 @@ internal static unsafe class CredentialCalls
     {
         if ((old.SecureBits & Prctl.SECBIT_NO_SETUID_FIXUP) == 0)
         {
-            bool wasRoot = old.RealUid == 0 || old.EffectiveUid == 0 || old.SavedUid == 0;
-            bool isRoot = updated.RealUid == 0 || updated.EffectiveUid == 0 || updated.SavedUid == 0;
+            uint root = old.RootUid;
+            bool wasRoot = old.RealUid == root || old.EffectiveUid == root || old.SavedUid == root;
+            bool isRoot = updated.RealUid == root || updated.EffectiveUid == root || updated.SavedUid == root;
             if (wasRoot && !isRoot)
             {
                 bool keep = (old.SecureBits & Prctl.SECBIT_KEEP_CAPS) != 0;
                 updated = updated with { Permitted = keep ? updated.Permitted : 0, Effective = keep ? updated.Effective : 0, Ambient = 0 };
             }
 
-            if (old.EffectiveUid == 0 && updated.EffectiveUid != 0)
+            if (old.EffectiveUid == root && updated.EffectiveUid != root)
             {
                 updated = updated with { Effective = 0 };
             }
-            else if (old.EffectiveUid != 0 && updated.EffectiveUid == 0)
+            else if (old.EffectiveUid != root && updated.EffectiveUid == root)
             {
                 updated = updated with { Effective = updated.Permitted };
             }
@@ -198,14 +219,14 @@ internal static unsafe class CredentialCalls
 
     private static long SetGid(Task task, in SyscallArguments a)
     {
-        uint gid = a.UInt0;
+        uint gid = Groups(task).ToKernel(a.UInt0);
         Credentials old = task.Credentials;
-        if (gid == Unchanged)
+        if (gid == IdMap.Invalid)
         {
             return -(long)Errno.EINVAL;
         }
 
-        if (old.HasCapability(Capability.CAP_SETGID))
+        if (old.HasOwnCapability(Capability.CAP_SETGID))
         {
             Store(task, old, old with { RealGid = gid, EffectiveGid = gid, SavedGid = gid, FsGid = gid });
             return 0;
@@ -222,9 +243,13 @@ internal static unsafe class CredentialCalls
 
     private static long SetReGid(Task task, in SyscallArguments a)
     {
-        uint real = a.UInt0, effective = a.UInt1;
         Credentials old = task.Credentials;
-        bool privileged = old.HasCapability(Capability.CAP_SETGID);
+        if (!TryMap(Groups(task), a.UInt0, out uint real) || !TryMap(Groups(task), a.UInt1, out uint effective))
+        {
+            return -(long)Errno.EINVAL;
+        }
+
+        bool privileged = old.HasOwnCapability(Capability.CAP_SETGID);
         if (real != Unchanged && real != old.RealGid && real != old.EffectiveGid && !privileged)
         {
             return -(long)Errno.EPERM;
@@ -250,9 +275,14 @@ internal static unsafe class CredentialCalls
     private static long SetResGid(Task task, in SyscallArguments a)
     {
         Credentials old = task.Credentials;
-        if (!old.HasCapability(Capability.CAP_SETGID))
+        if (!TryMap(Groups(task), a.UInt0, out uint real) || !TryMap(Groups(task), a.UInt1, out uint effective) || !TryMap(Groups(task), a.UInt2, out uint saved))
         {
-            foreach (uint id in (ReadOnlySpan<uint>)[a.UInt0, a.UInt1, a.UInt2])
+            return -(long)Errno.EINVAL;
+        }
+
+        if (!old.HasOwnCapability(Capability.CAP_SETGID))
+        {
+            foreach (uint id in (ReadOnlySpan<uint>)[real, effective, saved])
             {
                 if (id != Unchanged && id != old.RealGid && id != old.EffectiveGid && id != old.SavedGid)
                 {
@@ -261,12 +291,12 @@ internal static unsafe class CredentialCalls
             }
         }
 
-        uint effective = a.UInt1 == Unchanged ? old.EffectiveGid : a.UInt1;
+        effective = effective == Unchanged ? old.EffectiveGid : effective;
         Store(task, old, old with
         {
-            RealGid = a.UInt0 == Unchanged ? old.RealGid : a.UInt0,
+            RealGid = real == Unchanged ? old.RealGid : real,
             EffectiveGid = effective,
-            SavedGid = a.UInt2 == Unchanged ? old.SavedGid : a.UInt2,
+            SavedGid = saved == Unchanged ? old.SavedGid : saved,
             FsGid = effective,
         });
         return 0;
@@ -275,14 +305,14 @@ internal static unsafe class CredentialCalls
     private static long SetFsGid(Task task, in SyscallArguments a)
     {
         Credentials old = task.Credentials;
-        uint gid = a.UInt0;
-        bool allowed = gid == old.RealGid || gid == old.EffectiveGid || gid == old.SavedGid || gid == old.FsGid || old.HasCapability(Capability.CAP_SETGID);
-        if (gid != Unchanged && allowed && gid != old.FsGid)
+        uint gid = Groups(task).ToKernel(a.UInt0);
+        bool allowed = gid == old.RealGid || gid == old.EffectiveGid || gid == old.SavedGid || gid == old.FsGid || old.HasOwnCapability(Capability.CAP_SETGID);
+        if (gid != IdMap.Invalid && allowed && gid != old.FsGid)
         {
             Store(task, old, old with { FsGid = gid });
         }
 
-        return old.FsGid;
+        return Groups(task).Shown(old.FsGid);
     }
 
     private static long GetGroups(Task task, in SyscallArguments a)
@@ -303,13 +333,18 @@ internal static unsafe class CredentialCalls
             return -(long)Errno.EINVAL;
         }
 
+        if (task.Credentials.UserNamespace != UserNamespace.Initial)
+        {
+            groups = Array.ConvertAll(groups, Groups(task).Shown);
+        }
+
         ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(groups.AsSpan());
         return task.Memory.CopyOut(a.A1, bytes) == bytes.Length ? groups.Length : -(long)Errno.EFAULT;
     }
 
     private static long SetGroups(Task task, in SyscallArguments a)
     {
-        if (!task.Credentials.HasCapability(Capability.CAP_SETGID))
+        if (!task.Credentials.HasOwnCapability(Capability.CAP_SETGID) || !task.Credentials.UserNamespace.MaySetGroups)
         {
             return -(long)Errno.EPERM;
         }
@@ -324,6 +359,16 @@ internal static unsafe class CredentialCalls
         if (task.Memory.CopyIn(a.A1, bytes) != bytes.Length)
         {
             return -(long)Errno.EFAULT;
+        }
+
+        IdMap map = Groups(task);
+        foreach (ref uint group in groups.AsSpan())
+        {
+            group = map.ToKernel(group);
+            if (group == IdMap.Invalid)
+            {
+                return -(long)Errno.EINVAL;
+            }
         }
 
         Array.Sort(groups);

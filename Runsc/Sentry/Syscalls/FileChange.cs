@@ -47,19 +47,19 @@ internal static unsafe class FileChange
     private static long SetMode(Task task, int fd, ulong path, uint mode, int flags) =>
         OnPath(task, fd, path, flags, new AttributeChange { Mask = AttributeMask.Mode, Mode = mode & 0xfff });
 
-    private static long ChOwn(Task task, in SyscallArguments a) => OnPath(task, Fcntl.AT_FDCWD, a.A0, 0, OwnerChange(a.UInt1, a.UInt2));
+    private static long ChOwn(Task task, in SyscallArguments a) => OnPath(task, Fcntl.AT_FDCWD, a.A0, 0, OwnerChange(task, a.UInt1, a.UInt2));
 
-    private static long LChOwn(Task task, in SyscallArguments a) => OnPath(task, Fcntl.AT_FDCWD, a.A0, Fcntl.AT_SYMLINK_NOFOLLOW, OwnerChange(a.UInt1, a.UInt2));
+    private static long LChOwn(Task task, in SyscallArguments a) => OnPath(task, Fcntl.AT_FDCWD, a.A0, Fcntl.AT_SYMLINK_NOFOLLOW, OwnerChange(task, a.UInt1, a.UInt2));
 
-    private static long FChOwn(Task task, in SyscallArguments a) => OnDescriptor(task, a.Int0, OwnerChange(a.UInt1, a.UInt2));
+    private static long FChOwn(Task task, in SyscallArguments a) => OnDescriptor(task, a.Int0, OwnerChange(task, a.UInt1, a.UInt2));
 
-    private static long FChOwnAt(Task task, in SyscallArguments a) => OnPath(task, a.Int0, a.A1, a.Int4, OwnerChange(a.UInt2, a.UInt3));
+    private static long FChOwnAt(Task task, in SyscallArguments a) => OnPath(task, a.Int0, a.A1, a.Int4, OwnerChange(task, a.UInt2, a.UInt3));
 
-    private static AttributeChange OwnerChange(uint uid, uint gid) => new()
+    private static AttributeChange OwnerChange(Task task, uint uid, uint gid) => new()
     {
         Mask = (uid != Unchanged ? AttributeMask.Uid : 0) | (gid != Unchanged ? AttributeMask.Gid : 0),
-        Uid = uid,
-        Gid = gid,
+        Uid = task.Credentials.UserNamespace.Uids.ToKernel(uid),
+        Gid = task.Credentials.UserNamespace.Gids.ToKernel(gid),
     };
 
     private static long OnPath(Task task, int fd, ulong path, int flags, AttributeChange change)

@@ -393,7 +393,7 @@ internal static unsafe class FileDirectory
             return -(long)error;
         }
 
-        if (!task.Credentials.HasCapability(Capability.CAP_SYS_CHROOT))
+        if (!task.Credentials.HasOwnCapability(Capability.CAP_SYS_CHROOT))
         {
             place.DecRef();
             return -(long)Errno.EPERM;

@@ -1,4 +1,5 @@
 using Runsc.Linux;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
 
@@ -61,14 +62,15 @@ internal static unsafe class FileStatus
 
     private static long WriteStat(Task task, ulong address, in FileAttributes attributes)
     {
+        UserNamespace users = task.Credentials.UserNamespace;
         StatBuffer buffer = new()
         {
             Device = attributes.Device,
             Inode = attributes.Inode,
             Links = attributes.Links,
             Mode = attributes.Mode,
-            Uid = attributes.Uid,
-            Gid = attributes.Gid,
+            Uid = users.Uids.Shown(attributes.Uid),
+            Gid = users.Gids.Shown(attributes.Gid),
             DeviceNumber = attributes.DeviceNumber,
             Size = attributes.Size,
             BlockSize = attributes.BlockSize,
@@ -106,6 +108,7 @@ internal static unsafe class FileStatus
         }
 
         uint mask = Stat.STATX_BASIC_STATS | Stat.STATX_MNT_ID | (at.BirthTime == default ? 0u : (uint)Stat.STATX_BTIME);
+        UserNamespace users = task.Credentials.UserNamespace;
         StatxBuffer buffer = new()
         {
             Mask = mask,
@@ -113,8 +116,8 @@ internal static unsafe class FileStatus
             Attributes = isMountRoot ? (ulong)Stat.STATX_ATTR_MOUNT_ROOT : 0,
             AttributesMask = Stat.STATX_ATTR_MOUNT_ROOT,
             Links = (uint)at.Links,
-            Uid = at.Uid,
-            Gid = at.Gid,
+            Uid = users.Uids.Shown(at.Uid),
+            Gid = users.Gids.Shown(at.Gid),
             Mode = (ushort)at.Mode,
             Inode = at.Inode,
             Size = (ulong)at.Size,
@@ -187,10 +190,10 @@ internal static unsafe class FileStatus
         }
 
         // Checked with the real ids, and root's capabilities only if the real user is root.
-        Auth.Credentials own = task.Credentials, checking = own;
-        if ((flags & Fcntl.AT_EACCESS) == 0 && (own.FsUid != own.RealUid || own.FsGid != own.RealGid || own.RealUid != 0))
+        Credentials own = task.Credentials, checking = own;
+        if ((flags & Fcntl.AT_EACCESS) == 0 && (own.FsUid != own.RealUid || own.FsGid != own.RealGid || own.RealUid != own.RootUid))
         {
-            checking = own with { FsUid = own.RealUid, FsGid = own.RealGid, Effective = own.RealUid == 0 ? own.Permitted : own.RealUid == own.EffectiveUid ? own.Effective : 0 };
+            checking = own with { FsUid = own.RealUid, FsGid = own.RealGid, Effective = own.RealUid == own.RootUid ? own.Permitted : own.RealUid == own.EffectiveUid ? own.Effective : 0 };
         }
 
         task.Credentials = checking;

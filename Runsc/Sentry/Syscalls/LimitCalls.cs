@@ -46,7 +46,7 @@ internal static unsafe class LimitCalls
             Credentials own = task.Credentials, other = target.Credentials;
             bool same = own.RealUid == other.RealUid && own.RealUid == other.EffectiveUid && own.RealUid == other.SavedUid
                 && own.RealGid == other.RealGid && own.RealGid == other.EffectiveGid && own.RealGid == other.SavedGid;
-            if (target != task.ThreadGroup && !same && !own.HasCapability(Capability.CAP_SYS_RESOURCE))
+            if (target != task.ThreadGroup && !same && !own.HasCapability(Capability.CAP_SYS_RESOURCE, other.UserNamespace))
             {
                 return -(long)Errno.EPERM;
             }

@@ -36,6 +36,7 @@ internal static unsafe class MessageCalls
                 Key = a.Int0,
                 Uid = task.Credentials.EffectiveUid,
                 Gid = task.Credentials.EffectiveGid,
+                Space = task.Ipc.Owner,
                 CreatorUid = task.Credentials.EffectiveUid,
                 CreatorGid = task.Credentials.EffectiveGid,
                 Mode = (uint)a.Int1 & 0x1ff,
@@ -270,7 +271,7 @@ internal static unsafe class MessageCalls
 
             status = new MsgStatus
             {
-                Permission = queue!.Permission,
+                Permission = queue!.GetPermission(task.Credentials.UserNamespace),
                 SendTime = queue.SendTime,
                 ReceiveTime = queue.ReceiveTime,
                 ChangeTime = queue.ChangeTime,
@@ -311,7 +312,12 @@ internal static unsafe class MessageCalls
                     return -(long)Errno.EPERM;
                 }
 
-                queue!.Change(wanted.Permission, SharedMemoryCalls.Now(task));
+                error = queue!.Change(task.Credentials.UserNamespace, wanted.Permission, SharedMemoryCalls.Now(task));
+                if (error != Errno.None)
+                {
+                    return -(long)error;
+                }
+
                 queue.MaximumBytes = wanted.MaximumBytes;
             }
             else

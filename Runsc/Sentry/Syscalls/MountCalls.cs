@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Text;
 using Runsc.Linux;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
@@ -21,6 +22,8 @@ internal static unsafe class MountCalls
         b.Add(SysNo.pivot_root, "pivot_root", &PivotRoot, "path,path");
     }
 
+    private static bool MayMount(Task task) => task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN, task.MountNamespace.Owner);
+
     private static Errno ReadText(Task task, ulong address, Span<byte> buffer, out ReadOnlySpan<byte> text)
     {
         text = default;
@@ -29,7 +32,7 @@ internal static unsafe class MountCalls
 
     private static long DoMount(Task task, in SyscallArguments a)
     {
-        if (!task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+        if (!MayMount(task))
         {
             return -(long)Errno.EPERM;
         }
@@ -50,7 +53,7 @@ internal static unsafe class MountCalls
         const ulong propagation = Linux.Mount.MS_PRIVATE | Linux.Mount.MS_SLAVE | Linux.Mount.MS_SHARED | Linux.Mount.MS_UNBINDABLE;
 
         // Mounts stay in the mount namespace in which they are made: a shared one is taken as such, but is shared with no other namespace.
-        error = (flags & propagation) != 0 ? ((flags & Linux.Mount.MS_UNBINDABLE) != 0 || place.Dentry != place.Mount.Root ? Errno.EINVAL : Errno.None)
+        error = (flags & propagation) != 0 ? ((flags & Linux.Mount.MS_UNBINDABLE) != 0 || place.Dentry != place.Mount.Root || place.Mount.Namespace != task.MountNamespace ? Errno.EINVAL : Errno.None)
             : (flags & Linux.Mount.MS_REMOUNT) != 0 ? Remount(task, place, flags)
             : (flags & Linux.Mount.MS_BIND) != 0 ? Bind(task, a.A0, place, (flags & Linux.Mount.MS_REC) != 0)
             : (flags & Linux.Mount.MS_MOVE) != 0 ? Move(task, a.A0, place)
@@ -61,12 +64,29 @@ internal static unsafe class MountCalls
 
     private static Errno Remount(Task task, in VfsPath place, ulong flags)
     {
-        if (place.Dentry != place.Mount.Root)
+        Vfs.Mount mount = place.Mount;
+        if (place.Dentry != mount.Root || mount.Namespace != task.MountNamespace)
         {
             return Errno.EINVAL;
         }
 
-        place.Mount.Flags = (place.Mount.Flags & ~FlagsOfMount) | (flags & FlagsOfMount);
+        // Without MS_BIND the file system itself changes, too.
+        if ((flags & Linux.Mount.MS_BIND) == 0 && !task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN, mount.Super.Owner))
+        {
+            return Errno.EPERM;
+        }
+
+        // Who names no way of keeping access times keeps that which is there.
+        const ulong accessTimes = Linux.Mount.MS_NOATIME | Linux.Mount.MS_NODIRATIME | Linux.Mount.MS_RELATIME | Linux.Mount.MS_STRICTATIME;
+        ulong wanted = flags & FlagsOfMount, locked = mount.LockedFlags;
+        wanted |= (wanted & accessTimes) == 0 ? mount.Flags & accessTimes : 0;
+        if ((locked & ~(ulong)Linux.Mount.MS_NOATIME & ~wanted) != 0
+            || ((locked & Linux.Mount.MS_NOATIME) != 0 && ((wanted ^ mount.Flags) & accessTimes & ~(ulong)Linux.Mount.MS_RELATIME) != 0))
+        {
+            return Errno.EPERM;
+        }
+
+        mount.Flags = (mount.Flags & ~FlagsOfMount) | wanted;
         task.MountNamespace.Changes.Raise();
         return Errno.None;
     }
@@ -86,7 +106,7 @@ internal static unsafe class MountCalls
 
     private static long PivotRoot(Task task, in SyscallArguments a)
     {
-        if (!task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+        if (!MayMount(task))
         {
             return -(long)Errno.EPERM;
         }
@@ -144,8 +164,16 @@ internal static unsafe class MountCalls
             return error;
         }
 
+        bool isForeign = source.Mount.Namespace != task.MountNamespace && source.Mount.Super is not NamespaceFileSystem;
+        if (isForeign || place.Mount.Namespace != task.MountNamespace || (!recursive && task.MountNamespace.HasLockedBelow(source)))
+        {
+            source.DecRef();
+            return Errno.EINVAL;
+        }
+
         source.Dentry.IncRef();
         Vfs.Mount mount = MountNamespace.NewMount(source.Mount.Super, source.Dentry, source.Mount.Flags);
+        mount.LockedFlags = source.Mount.LockedFlags;
         error = task.MountNamespace.Attach(mount, place);
         if (error == Errno.None && recursive)
         {
@@ -182,16 +210,45 @@ internal static unsafe class MountCalls
             return Errno.ENODEV;
         }
 
-        error = maker(task.Kernel, task.Network, source, Encoding.Latin1.GetString(data), out SuperBlock? super);
+        if (place.Mount.Namespace != task.MountNamespace)
+        {
+            return Errno.EINVAL;
+        }
+
+        string name = Encoding.Latin1.GetString(type);
+        UserNamespace owner = OwnerOf(task, name);
+        if (!task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN, owner))
+        {
+            return Errno.EPERM;
+        }
+
+        error = maker(task.Kernel, task, source, Encoding.Latin1.GetString(data), out SuperBlock? super);
         if (error != Errno.None)
         {
             return error;
         }
 
-        super!.GivenSource = source.IsEmpty ? "none" : Encoding.UTF8.GetString(source);
+        if (owner != UserNamespace.Initial && name == "sysfs" && !task.MountNamespace.Shows(name, flags))
+        {
+            return Errno.EPERM;
+        }
+
+        super!.Owner = owner;
+        super.GivenSource = source.IsEmpty ? "none" : Encoding.UTF8.GetString(source);
         Vfs.Mount mount = MountNamespace.NewMount(super!, MountNamespace.NewRootDentry(super!), flags & FlagsOfMount);
         return task.MountNamespace.Attach(mount, place);
     }
+
+    /// <summary>The user namespace that a new file system belongs to, and in which one has to be privileged: for most that of who mounts it.</summary>
+    private static UserNamespace OwnerOf(Task task, string type) => type switch
+    {
+        "tmpfs" or "devpts" => task.Credentials.UserNamespace,
+        "sysfs" => task.Network.Owner,
+        "mqueue" => task.Ipc.Owner,
+
+        // There is only one namespace of process ids.
+        _ => UserNamespace.Initial,
+    };
 
     private static long Unmount(Task task, in SyscallArguments a)
     {
@@ -201,7 +258,7 @@ internal static unsafe class MountCalls
             return -(long)Errno.EINVAL;
         }
 
-        if (!task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+        if (!MayMount(task))
         {
             return -(long)Errno.EPERM;
         }

@@ -92,7 +92,7 @@ internal static unsafe class PrctlCalls
             case Prctl.PR_CAPBSET_READ:
                 return a.A1 > Capability.CAP_LAST_CAP ? -(long)Errno.EINVAL : (long)((credentials.Bounding >> (int)a.A1) & 1);
             case Prctl.PR_CAPBSET_DROP:
-                if (!credentials.HasCapability(Capability.CAP_SETPCAP))
+                if (!credentials.HasOwnCapability(Capability.CAP_SETPCAP))
                 {
                     return -(long)Errno.EPERM;
                 }
@@ -201,7 +201,7 @@ internal static unsafe class PrctlCalls
     {
         Credentials credentials = task.Credentials;
         const uint all = 0xff, locks = 0xaa;
-        if (!credentials.HasCapability(Capability.CAP_SETPCAP) || (wanted & ~all) != 0)
+        if (!credentials.HasOwnCapability(Capability.CAP_SETPCAP) || (wanted & ~all) != 0)
         {
             return -(long)Errno.EPERM;
         }

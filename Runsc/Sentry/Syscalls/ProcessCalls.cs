@@ -2,9 +2,9 @@ using System;
 using System.Collections.Generic;
 using System.Runtime.InteropServices;
 using Runsc.Linux;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.FileSystems.Proc;
 using Runsc.Sentry.Kernel;
-using Runsc.Sentry.Kernel.Ipc;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Loader;
@@ -396,7 +396,7 @@ internal static unsafe class ProcessCalls
         SignalInfo info = default;
         if (result.ProcessId != 0)
         {
-            info = new SignalInfo { Signal = Signal.SIGCHLD, Code = result.Code, ProcessId = result.ProcessId, Uid = result.Uid, Status = result.Value };
+            info = new SignalInfo { Signal = Signal.SIGCHLD, Code = result.Code, ProcessId = result.ProcessId, Uid = task.Credentials.UserNamespace.Uids.Shown(result.Uid), Status = result.Value };
         }
 
         ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<SignalInfo>(in info))[..28];
@@ -405,8 +405,7 @@ internal static unsafe class ProcessCalls
 
     private static long Unshare(Task task, in SyscallArguments a)
     {
-        const ulong namespaces = Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS | Sched.CLONE_NEWIPC | Sched.CLONE_NEWNET;
-        const ulong known = namespaces | Sched.CLONE_FS | Sched.CLONE_FILES | Sched.CLONE_SYSVSEM;
+        const ulong known = Task.Namespaces | Sched.CLONE_NEWUSER | Sched.CLONE_FS | Sched.CLONE_FILES | Sched.CLONE_SYSVSEM;
         const ulong alone = Sched.CLONE_THREAD | Sched.CLONE_SIGHAND | Sched.CLONE_VM;
         ulong flags = a.A0;
         if ((flags & ~(known | alone)) != 0)
@@ -414,14 +413,15 @@ internal static unsafe class ProcessCalls
             return -(long)Errno.EINVAL;
         }
 
-        if ((flags & alone) != 0 && task.ThreadGroup.Tasks.Count > 1)
+        if ((flags & (alone | Sched.CLONE_NEWUSER)) != 0 && task.ThreadGroup.Tasks.Count > 1)
         {
             return -(long)Errno.EINVAL;
         }
 
-        if ((flags & namespaces) != 0 && !task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+        Errno error = task.UnshareNamespaces(flags);
+        if (error != Errno.None)
         {
-            return -(long)Errno.EPERM;
+            return -(long)error;
         }
 
         if ((flags & Sched.CLONE_FILES) != 0)
@@ -429,40 +429,14 @@ internal static unsafe class ProcessCalls
             task.UnshareFiles();
         }
 
-        if ((flags & Sched.CLONE_FS) != 0)
+        if ((flags & (Sched.CLONE_FS | Sched.CLONE_NEWUSER)) != 0)
         {
             task.UnshareFs();
-        }
-
-        if ((flags & Sched.CLONE_NEWNS) != 0)
-        {
-            task.UnshareMounts();
-        }
-
-        if ((flags & Sched.CLONE_NEWUTS) != 0)
-        {
-            task.Uts = task.Uts.Clone();
-        }
-
-        if ((flags & (Sched.CLONE_SYSVSEM | Sched.CLONE_NEWIPC)) != 0)
-        {
-            task.UnshareSemaphores();
-        }
-
-        if ((flags & Sched.CLONE_NEWIPC) != 0)
-        {
-            task.Ipc = new IpcNamespace();
-        }
-
-        if ((flags & Sched.CLONE_NEWNET) != 0)
-        {
-            task.Network = task.Network.CreateEmpty();
         }
 
         return 0;
     }
 
-    // Of the namespaces only a network's can be entered.
     private static long SetNs(Task task, in SyscallArguments a)
     {
         FileDescription? file = task.Files.Get(a.Int0);
@@ -471,14 +445,8 @@ internal static unsafe class ProcessCalls
             return -(long)Errno.EBADF;
         }
 
-        NetworkNamespace? network = NamespaceFileSystem.NetworkOf(file);
-        Errno error = network is null || a.Int1 is not (0 or Sched.CLONE_NEWNET) ? Errno.EINVAL
-            : !task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN) ? Errno.EPERM : Errno.None;
-        if (error == Errno.None)
-        {
-            task.Network = network!.IncUsers();
-        }
-
+        Namespace? space = NamespaceFileSystem.NamespaceOf(file);
+        Errno error = space is null || (a.Int1 != 0 && a.Int1 != space.Type) ? Errno.EINVAL : task.Enter(space);
         file.DecRef();
         return -(long)error;
     }

@@ -48,7 +48,7 @@ internal static unsafe class SchedulingCalls
 
     private static bool MayChange(Task task, Task target) =>
         task.Credentials.EffectiveUid == target.Credentials.RealUid || task.Credentials.EffectiveUid == target.Credentials.EffectiveUid
-        || task.Credentials.HasCapability(Capability.CAP_SYS_NICE);
+        || task.Credentials.HasCapability(Capability.CAP_SYS_NICE, target.Credentials.UserNamespace);
 
     private static long Yield(Task task, in SyscallArguments a)
     {
@@ -305,7 +305,7 @@ internal static unsafe class SchedulingCalls
     {
         Resource.PRIO_PROCESS => who == 0 ? other == task : other.ThreadId == who,
         Resource.PRIO_PGRP => other.ThreadGroup.ProcessGroup.Id == (who == 0 ? task.ThreadGroup.ProcessGroup.Id : who),
-        _ => other.Credentials.RealUid == (who == 0 ? task.Credentials.RealUid : (uint)who),
+        _ => other.Credentials.RealUid == (who == 0 ? task.Credentials.RealUid : task.Credentials.UserNamespace.Uids.ToKernel((uint)who)),
     };
 
     private static long GetPriority(Task task, in SyscallArguments a)

@@ -72,7 +72,7 @@ internal static unsafe class SeccompCalls
             return -(long)Errno.EINVAL;
         }
 
-        if (!task.Credentials.NoNewPrivileges && !task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+        if (!task.Credentials.NoNewPrivileges && !task.Credentials.HasOwnCapability(Capability.CAP_SYS_ADMIN))
         {
             return -(long)Errno.EACCES;
         }

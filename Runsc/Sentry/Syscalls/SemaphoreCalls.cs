@@ -66,6 +66,7 @@ internal static unsafe class SemaphoreCalls
                 Key = a.Int0,
                 Uid = task.Credentials.EffectiveUid,
                 Gid = task.Credentials.EffectiveGid,
+                Space = task.Ipc.Owner,
                 CreatorUid = task.Credentials.EffectiveUid,
                 CreatorGid = task.Credentials.EffectiveGid,
                 Mode = (uint)a.Int2 & 0x1ff,
@@ -255,7 +256,7 @@ internal static unsafe class SemaphoreCalls
                 return -(long)error;
             }
 
-            status = new SemStatus { Permission = set!.Permission, OperationTime = set.OperationTime, ChangeTime = set.ChangeTime, Count = (ulong)set.Values.Length };
+            status = new SemStatus { Permission = set!.GetPermission(task.Credentials.UserNamespace), OperationTime = set.OperationTime, ChangeTime = set.ChangeTime, Count = (ulong)set.Values.Length };
             result = a.Int2 == Ipc.IPC_STAT ? 0 : set.Id;
         }
 
@@ -403,8 +404,7 @@ internal static unsafe class SemaphoreCalls
 
             if (a.Int2 == Ipc.IPC_SET)
             {
-                set!.Change(wanted.Permission, SharedMemoryCalls.Now(task));
-                return 0;
+                return -(long)set!.Change(task.Credentials.UserNamespace, wanted.Permission, SharedMemoryCalls.Now(task));
             }
 
             set!.IsRemoved = true;

@@ -71,6 +71,7 @@ internal static unsafe class SharedMemoryCalls
                 Key = a.Int0,
                 Uid = task.Credentials.EffectiveUid,
                 Gid = task.Credentials.EffectiveGid,
+                Space = task.Ipc.Owner,
                 CreatorUid = task.Credentials.EffectiveUid,
                 CreatorGid = task.Credentials.EffectiveGid,
                 Mode = (uint)a.Int2 & 0x1ff,
@@ -240,7 +241,7 @@ internal static unsafe class SharedMemoryCalls
 
             status = new ShmStatus
             {
-                Permission = segment!.Permission,
+                Permission = segment!.GetPermission(task.Credentials.UserNamespace),
                 Size = segment.Size,
                 AttachTime = segment.AttachTime,
                 DetachTime = segment.DetachTime,
@@ -275,8 +276,7 @@ internal static unsafe class SharedMemoryCalls
             switch (a.Int1)
             {
                 case Ipc.IPC_SET:
-                    segment!.Change(wanted.Permission, Now(task));
-                    return 0;
+                    return -(long)segment!.Change(task.Credentials.UserNamespace, wanted.Permission, Now(task));
                 case Ipc.SHM_LOCK:
                     segment!.Mode |= Ipc.SHM_LOCKED;
                     return 0;

@@ -60,7 +60,7 @@ internal static unsafe class SignalCalls
         Credentials own = task.Credentials, other = target.Credentials;
         return target == task.ThreadGroup
             || own.EffectiveUid == other.SavedUid || own.EffectiveUid == other.RealUid || own.RealUid == other.SavedUid || own.RealUid == other.RealUid
-            || own.HasCapability(Capability.CAP_KILL)
+            || own.HasCapability(Capability.CAP_KILL, other.UserNamespace)
             || (signal == Signal.SIGCONT && target.Session == task.ThreadGroup.Session);
     }
 
@@ -194,6 +194,7 @@ internal static unsafe class SignalCalls
         }
 
         info.Signal = a.Int1;
+        info.Uid = SenderUid(task, info);
         ThreadGroup? target;
         lock (task.Kernel.TaskLock)
         {
@@ -202,6 +203,10 @@ internal static unsafe class SignalCalls
 
         return target is null ? -(long)Errno.ESRCH : SendChecked(task, target, info);
     }
+
+    // An id that the sender says is one of his user namespace.
+    private static uint SenderUid(Task task, in SignalInfo info) =>
+        task.Credentials.UserNamespace is var users && users != UserNamespace.Initial && info.Code is SignalInfo.SI_QUEUE or SignalInfo.SI_MESGQ ? users.Uids.ToKernel(info.Uid) : info.Uid;
 
     private static long ThreadQueueInfo(Task task, in SyscallArguments a)
     {

@@ -106,9 +106,15 @@ internal static class SocketControl
 
         UserCredentials wanted = MemoryMarshal.Read<UserCredentials>(data);
         Credentials own = task.Credentials;
+        wanted = new UserCredentials(wanted.ProcessId, own.UserNamespace.Uids.ToKernel(wanted.Uid), own.UserNamespace.Gids.ToKernel(wanted.Gid));
+        if (wanted.Uid == IdMap.Invalid || wanted.Gid == IdMap.Invalid)
+        {
+            return Errno.EINVAL;
+        }
+
         bool mayBe = (wanted.ProcessId == task.ProcessId || own.HasCapability(Capability.CAP_SYS_ADMIN))
-            && (wanted.Uid == own.RealUid || wanted.Uid == own.EffectiveUid || wanted.Uid == own.SavedUid || own.HasCapability(Capability.CAP_SETUID))
-            && (wanted.Gid == own.RealGid || wanted.Gid == own.EffectiveGid || wanted.Gid == own.SavedGid || own.HasCapability(Capability.CAP_SETGID));
+            && (wanted.Uid == own.RealUid || wanted.Uid == own.EffectiveUid || wanted.Uid == own.SavedUid || own.HasOwnCapability(Capability.CAP_SETUID))
+            && (wanted.Gid == own.RealGid || wanted.Gid == own.EffectiveGid || wanted.Gid == own.SavedGid || own.HasOwnCapability(Capability.CAP_SETGID));
         if (!mayBe)
         {
             return Errno.EPERM;

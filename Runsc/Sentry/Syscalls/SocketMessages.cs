@@ -272,6 +272,7 @@ internal static unsafe class SocketMessages
         Span<byte> control = rented is null ? stackalloc byte[StackControl] : rented;
         scoped ReceiveRequest request = new()
         {
+            Users = task.Credentials.UserNamespace,
             Flags = flags,
             Address = header.Name != 0 ? name : default,
             Control = new ControlWriter(hasRoom ? control[..room] : default),

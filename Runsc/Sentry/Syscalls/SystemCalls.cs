@@ -40,7 +40,7 @@ internal static unsafe class SystemCalls
     private static Errno ReadName(Task task, in SyscallArguments a, out string name)
     {
         name = "";
-        if (!task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+        if (!task.Credentials.HasCapability(Capability.CAP_SYS_ADMIN, task.Uts.Owner))
         {
             return Errno.EPERM;
         }

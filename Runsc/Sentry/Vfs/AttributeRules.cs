@@ -8,7 +8,7 @@ internal static class AttributeRules
 {
     private const uint SetIds = (uint)Stat.S_ISUID | (uint)Stat.S_ISGID;
 
-    /// <summary>Checks and makes a change of mode, owner or times. EPERM, EACCES, EROFS, EOPNOTSUPP.</summary>
+    /// <summary>Checks and makes a change of mode, owner or times. EPERM, EACCES, EROFS, EOPNOTSUPP, EINVAL.</summary>
     public static Errno Change(ICaller caller, in VfsPath place, AttributeChange change)
     {
         if (place.Mount.IsReadOnly)
@@ -37,7 +37,7 @@ internal static class AttributeRules
             }
 
             // Set-group-id goes unless the caller is in the group.
-            if (!credentials.InGroup(now.Gid) && !credentials.HasCapability(Capability.CAP_FSETID))
+            if (!credentials.InGroup(now.Gid) && !credentials.HasCapability(Capability.CAP_FSETID, now.Uid, now.Gid))
             {
                 change.Mode &= ~(uint)Stat.S_ISGID;
             }
@@ -71,7 +71,13 @@ internal static class AttributeRules
 
     private static Errno CheckOwner(Credentials credentials, in FileAttributes now, ref AttributeChange change)
     {
-        bool privileged = credentials.HasCapability(Capability.CAP_CHOWN);
+        // What the caller's user namespace does not map.
+        if (((change.Mask & AttributeMask.Uid) != 0 && change.Uid == IdMap.Invalid) || ((change.Mask & AttributeMask.Gid) != 0 && change.Gid == IdMap.Invalid))
+        {
+            return Errno.EINVAL;
+        }
+
+        bool privileged = credentials.HasCapability(Capability.CAP_CHOWN, now.Uid, now.Gid);
         if ((change.Mask & AttributeMask.Uid) != 0 && !privileged && (credentials.FsUid != now.Uid || change.Uid != now.Uid))
         {
             return Errno.EPERM;

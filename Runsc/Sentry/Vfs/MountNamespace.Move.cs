@@ -13,7 +13,7 @@ internal sealed partial class MountNamespace
         Dentry? old;
         lock (_mu)
         {
-            if (mount.Parent is null || !_order.Contains(mount) || !_order.Contains(place.Mount))
+            if (mount.Parent is null || mount.Namespace != this || place.Mount.Namespace != this || mount.IsLocked)
             {
                 return Errno.EINVAL;
             }
@@ -48,7 +48,7 @@ internal sealed partial class MountNamespace
         lock (_mu)
         {
             Mount old = root.Mount, made = newRoot.Mount;
-            if (root.Dentry != old.Root || newRoot.Dentry != made.Root || made.Parent is null || !_order.Contains(old) || !_order.Contains(made))
+            if (root.Dentry != old.Root || newRoot.Dentry != made.Root || made.Parent is null || old.Namespace != this || made.Namespace != this || putOld.Mount.Namespace != this || made.IsLocked)
             {
                 return Errno.EINVAL;
             }
@@ -62,6 +62,8 @@ internal sealed partial class MountNamespace
             {
                 return Errno.EINVAL;
             }
+
+            (made.IsLocked, old.IsLocked) = (old.IsLocked, false);
 
             // Old stays below new from here on, so no place is reached by itself.
             points.Add(UnplaceLocked(made));

@@ -2,14 +2,17 @@ using System.Collections.Generic;
 using System.Threading;
 using Runsc.Common;
 using Runsc.Linux;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Waiting;
 
 namespace Runsc.Sentry.Vfs;
 
 /// <summary>The tree of mounts that some tasks see (mount_namespaces(7)). Linux: struct mnt_namespace.</summary>
 /// <remarks>One lock for the tree; a leaf but for reference counts.</remarks>
-internal sealed partial class MountNamespace
+internal sealed partial class MountNamespace : Namespace
 {
+    private const ulong LockableFlags = Linux.Mount.MS_RDONLY | Linux.Mount.MS_NOSUID | Linux.Mount.MS_NODEV | Linux.Mount.MS_NOEXEC;
+
     private static int s_nextId = 20;
 
     private readonly Lock _mu = new();
@@ -24,15 +27,22 @@ internal sealed partial class MountNamespace
 
     /// <summary>The super block's root becomes the root of the namespace, whose first user is the caller.</summary>
     public MountNamespace(SuperBlock super, ulong flags)
+        : base(UserNamespace.Initial, NewNumber())
     {
         Root = NewMount(super, NewRootDentry(super), flags);
+        Root.Namespace = this;
         _order.Add(Root);
     }
 
-    private MountNamespace(Mount root)
+    private MountNamespace(Mount root, UserNamespace owner)
+        : base(owner, NewNumber())
     {
         Root = root;
     }
+
+    public override int Type => Sched.CLONE_NEWNS;
+
+    public override string Kind => "mnt";
 
     public Mount Root { get; private set; }
 
@@ -105,6 +115,7 @@ internal sealed partial class MountNamespace
         lock (_mu)
         {
             PlaceLocked(mount, TopLocked(place));
+            mount.Namespace = this;
             _order.Add(mount);
         }
 
@@ -112,14 +123,14 @@ internal sealed partial class MountNamespace
         return Errno.None;
     }
 
-    /// <summary>Detaches a mount and all below it (umount2(2) with MNT_DETACH), or only if nothing is below and nobody uses it: EBUSY. EINVAL for the root.</summary>
+    /// <summary>Detaches a mount and all below it (umount2(2) with MNT_DETACH), or only if nothing is below and nobody uses it: EBUSY. EINVAL for the root, mounts of other namespaces and locked ones.</summary>
     public Errno Detach(Mount mount, bool lazy)
     {
         List<Dentry> points = [];
         List<Mount> detached = [];
         lock (_mu)
         {
-            if (mount == Root || mount.Parent is null)
+            if (mount == Root || mount.Parent is null || mount.Namespace != this || mount.IsLocked)
             {
                 return Errno.EINVAL;
             }
@@ -137,11 +148,28 @@ internal sealed partial class MountNamespace
         return Errno.None;
     }
 
+    public override bool TryIncUsers()
+    {
+        int users = Volatile.Read(ref _users);
+        while (users > 0)
+        {
+            int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
+            if (seen == users)
+            {
+                return true;
+            }
+
+            users = seen;
+        }
+
+        return false;
+    }
+
     /// <summary>Adds a user: a task. Precondition: there is one.</summary>
     public void IncUsers() => Interlocked.Increment(ref _users);
 
-    /// <summary>A user goes; with the last one all that is mounted is detached.</summary>
-    public void DecUsers()
+    /// <summary>With the last user all that is mounted is detached.</summary>
+    public override void DecUsers()
     {
         if (Interlocked.Decrement(ref _users) != 0)
         {
@@ -176,6 +204,7 @@ internal sealed partial class MountNamespace
 
             child.Root.IncRef();
             Mount copy = NewMount(child.Super, child.Root, child.Flags);
+            (copy.LockedFlags, copy.IsLocked) = (child.LockedFlags, child.IsLocked);
             Errno error = Attach(copy, new VfsPath(target, point));
             if (error != Errno.None)
             {
@@ -192,8 +221,44 @@ internal sealed partial class MountNamespace
         return Errno.None;
     }
 
-    /// <summary>A copy for unshare(CLONE_NEWNS), whose first user is the caller. <paramref name="map"/> tells the new mount for each old one.</summary>
-    public MountNamespace Clone(out Dictionary<Mount, Mount> map)
+    /// <summary>A mount that is not locked covers nothing that is, at or below the place: what is bound without it shows no more than is seen.</summary>
+    public bool HasLockedBelow(in VfsPath place)
+    {
+        foreach (Mount child in Snapshot())
+        {
+            if (child.IsLocked && child.Parent == place.Mount && child.MountPoint is Dentry point && point.IsBelow(place.Dentry))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// Is the file system's whole tree seen already, with no more rights than are wanted and with nothing covered? Only then may one with few rights mount another
+    /// instance of it (mount_namespaces(7); Linux: mount_too_revealing).
+    /// </summary>
+    public bool Shows(string type, ulong flags)
+    {
+        List<Mount> mounts = Snapshot();
+        foreach (Mount mount in mounts)
+        {
+            if (mount.Super.TypeName == type && mount.Root.Inode == mount.Super.Root && (mount.LockedFlags & Linux.Mount.MS_RDONLY & ~flags) == 0
+                && !mounts.Exists(child => child.Parent == mount && child.IsLocked))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// A copy for unshare(CLONE_NEWNS), whose first user is the caller. <paramref name="map"/> tells the new mount for each old one. For another user namespace its
+    /// mounts are locked: they are neither taken away one by one nor given more rights.
+    /// </summary>
+    public MountNamespace Clone(UserNamespace owner, out Dictionary<Mount, Mount> map)
     {
         map = [];
         lock (_mu)
@@ -201,13 +266,16 @@ internal sealed partial class MountNamespace
             foreach (Mount old in _order)
             {
                 map[old] = NewMount(old.Super, old.Root, old.Flags);
+                map[old].LockedFlags = old.LockedFlags | (owner == Owner ? 0 : (old.Flags & LockableFlags) | Linux.Mount.MS_NOATIME);
+                map[old].IsLocked = old.IsLocked || owner != Owner;
                 old.Root.IncRef();
             }
 
-            MountNamespace copy = new(map[Root]);
+            MountNamespace copy = new(map[Root], owner);
             foreach (Mount old in _order)
             {
                 Mount mount = map[old];
+                mount.Namespace = copy;
                 copy._order.Add(mount);
                 if (old.Parent is null || old == Root)
                 {
@@ -342,5 +410,6 @@ internal sealed partial class MountNamespace
         _order.Remove(mount);
         mount.Parent = null;
         mount.MountPoint = null;
+        mount.Namespace = null;
     }
 }

@@ -31,19 +31,20 @@ internal static class Permissions
         bool directory = (attributes.Mode & Stat.S_IFMT) == Stat.S_IFDIR;
         if (directory || (mask & Execute) == 0 || (attributes.Mode & 0x49) != 0)
         {
-            if (credentials.HasCapability(Capability.CAP_DAC_OVERRIDE))
+            if (credentials.HasCapability(Capability.CAP_DAC_OVERRIDE, attributes.Uid, attributes.Gid))
             {
                 return Errno.None;
             }
         }
 
         bool onlyReads = (mask & Write) == 0 && (directory || (mask & Execute) == 0);
-        return onlyReads && credentials.HasCapability(Capability.CAP_DAC_READ_SEARCH) ? Errno.None : Errno.EACCES;
+        return onlyReads && credentials.HasCapability(Capability.CAP_DAC_READ_SEARCH, attributes.Uid, attributes.Gid) ? Errno.None : Errno.EACCES;
     }
 
     /// <summary>Owner of the file, or CAP_FOWNER.</summary>
     public static bool IsOwner(Credentials credentials, in FileAttributes attributes) =>
-        credentials.FsUid == attributes.Uid || credentials.HasCapability(Capability.CAP_FOWNER);
+        credentials.FsUid == attributes.Uid
+        || (credentials.HasOwnCapability(Capability.CAP_FOWNER) && credentials.UserNamespace.Uids.Has(attributes.Uid));
 
     /// <summary>The rule of sticky directories: only owners of the directory or the file may remove or rename it. EPERM.</summary>
     public static Errno CheckSticky(Credentials credentials, in FileAttributes directory, in FileAttributes child)
@@ -53,6 +54,6 @@ internal static class Permissions
             return Errno.None;
         }
 
-        return credentials.HasCapability(Capability.CAP_FOWNER) ? Errno.None : Errno.EPERM;
+        return credentials.HasCapability(Capability.CAP_FOWNER, child.Uid, child.Gid) ? Errno.None : Errno.EPERM;
     }
 }

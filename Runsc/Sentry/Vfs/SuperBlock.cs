@@ -1,4 +1,5 @@
 using Runsc.Linux;
+using Runsc.Sentry.Auth;
 
 namespace Runsc.Sentry.Vfs;
 
@@ -25,6 +26,9 @@ internal abstract class SuperBlock
 
     /// <summary>Where the root is in the file system behind it, for mountinfo: of a directory of the host that was bound, its path; empty for a whole one.</summary>
     public string RootPath { get; set; } = "";
+
+    /// <summary>The user namespace of who mounted it: its devices and set-user-id bits count nowhere else, and outside of the initial one devices do not count at all.</summary>
+    public UserNamespace Owner { get; set; } = UserNamespace.Initial;
 
     public abstract Errno GetStatfs(out Statfs statfs);
 

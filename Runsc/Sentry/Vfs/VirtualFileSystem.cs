@@ -98,7 +98,7 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
         }
 
         bool special = !inode.IsDirectory && !inode.IsRegular;
-        if (special && inode.FileType is Stat.S_IFCHR or Stat.S_IFBLK && (place.Mount.Flags & Linux.Mount.MS_NODEV) != 0)
+        if (special && inode.FileType is Stat.S_IFCHR or Stat.S_IFBLK && !place.Mount.AllowsDevices)
         {
             return Errno.EACCES;
         }
@@ -554,7 +554,7 @@ internal sealed class VirtualFileSystem(SpecialFiles special)
                 permissions |= (uint)Stat.S_ISGID;
             }
             else if ((permissions & (uint)(Stat.S_ISGID | Stat.S_IXGRP)) == (uint)(Stat.S_ISGID | Stat.S_IXGRP)
-                && !credentials.InGroup(gid) && !credentials.HasCapability(Capability.CAP_FSETID))
+                && !credentials.InGroup(gid) && !credentials.HasCapability(Capability.CAP_FSETID, attributes.Uid, attributes.Gid))
             {
                 permissions &= ~(uint)Stat.S_ISGID;
             }

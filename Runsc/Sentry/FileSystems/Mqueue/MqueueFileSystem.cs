@@ -34,9 +34,6 @@ internal static class MqueueFileSystem
         Vfs.Mount made = MountNamespace.NewMount(super, MountNamespace.NewRootDentry(super), 0);
         return Interlocked.CompareExchange(ref space.PosixQueues, made, null) as Vfs.Mount ?? made;
     }
-
-    /// <summary>For mount(2): the queues of the root namespace.</summary>
-    public static SuperBlock Create(SentryKernel kernel) => Of(kernel, kernel.RootIpc).Super;
 }
 
 /// <summary>The directory of queues: flat, sticky, and writable for all.</summary>

@@ -80,7 +80,7 @@ internal static class SysctlTree
 
         public override Errno Store(ICaller caller, ReadOnlySpan<byte> value)
         {
-            if (!caller.Credentials.HasCapability(Capability.CAP_SYS_ADMIN))
+            if (!caller.Credentials.HasCapability(Capability.CAP_SYS_ADMIN, Of(caller).Owner))
             {
                 return Errno.EPERM;
             }

@@ -28,7 +28,7 @@ internal sealed class TaskDirectory : PseudoDirectory
         ("exe", Stat.S_IFLNK, false, (super, task, number) => new TaskLink(super, task, number, TaskLinkKind.Executable)),
         ("fd", Stat.S_IFDIR, false, (super, task, number) => new FdDirectory(super, task, number)),
         ("fdinfo", Stat.S_IFDIR, false, (super, task, number) => new FdInfoDirectory(super, task, number)),
-        ("gid_map", Stat.S_IFREG, false, Text(0x1a4, (task, _, text) => Say(text, task.IdMaps.Groups))),
+        ("gid_map", Stat.S_IFREG, false, (super, task, number) => new IdMapFile(super, task, number, IdMapKind.Groups)),
         ("io", Stat.S_IFREG, false, Text(0x100, (_, _, text) => Say(text, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n"))),
         ("limits", Stat.S_IFREG, false, Text(0x124, TaskFiles.Limits)),
         ("loginuid", Stat.S_IFREG, false, (super, task, number) => new LoginUserFile(super, task, number)),
@@ -46,7 +46,7 @@ internal sealed class TaskDirectory : PseudoDirectory
         ("sched", Stat.S_IFREG, false, Text(0x124, (task, _, text) => Say(text, $"{task.Name} ({task.ThreadId}, #threads: {task.ThreadGroup.Tasks.Count})\n"))),
         ("schedstat", Stat.S_IFREG, false, Text(0x124, (task, _, text) => Say(text, $"{task.CpuTime.User + task.CpuTime.System} 0 {task.VoluntarySwitches + task.InvoluntarySwitches}\n"))),
         ("sessionid", Stat.S_IFREG, false, Text(0x124, (task, _, text) => Say(text, $"{task.Login.Number}"))),
-        ("setgroups", Stat.S_IFREG, false, Text(0x1a4, (_, _, text) => Say(text, "allow\n"))),
+        ("setgroups", Stat.S_IFREG, false, (super, task, number) => new IdMapFile(super, task, number, IdMapKind.SetGroups)),
         ("smaps", Stat.S_IFREG, false, Text(0x124, TaskFiles.SMaps)),
         ("smaps_rollup", Stat.S_IFREG, true, Text(0x124, TaskFiles.SMapsRollup)),
         ("stat", Stat.S_IFREG, false, (super, task, number) => new TaskStatFile(super, task, number)),
@@ -56,7 +56,7 @@ internal sealed class TaskDirectory : PseudoDirectory
         ("task", Stat.S_IFDIR, true, (super, task, number) => new ThreadsDirectory(super, task, number)),
         ("timens_offsets", Stat.S_IFREG, true, Text(0x124, TaskFiles.TimeOffsets)),
         ("timerslack_ns", Stat.S_IFREG, true, Text(0x1b6, (task, _, text) => Say(text, $"{task.TimerSlack}\n"))),
-        ("uid_map", Stat.S_IFREG, false, Text(0x1a4, (task, _, text) => Say(text, task.IdMaps.Users))),
+        ("uid_map", Stat.S_IFREG, false, (super, task, number) => new IdMapFile(super, task, number, IdMapKind.Users)),
         ("wchan", Stat.S_IFREG, false, Text(0x124, (_, _, text) => Say(text, "0"))),
     ];
 
@@ -194,51 +194,6 @@ internal sealed class ThreadsDirectory : PseudoDirectory
             {
                 return;
             }
-        }
-    }
-}
-
-/// <summary>/proc/PID/ns: names of namespaces. Only that of the network can be opened and entered.</summary>
-internal sealed class NamespaceDirectory : PseudoDirectory
-{
-    public NamespaceDirectory(PseudoSuperBlock super, Task task, ulong number)
-        : base(super)
-    {
-        Number = number;
-        int index = 0;
-        foreach (string name in new[] { "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts" })
-        {
-            ulong fixedNumber = 4026531835 + (ulong)index++;
-            Add(name, name == "net" ? new NetworkLink(super, task) : new PseudoSymlink(super, $"{name}:[{fixedNumber}]"));
-        }
-    }
-
-    private sealed class NetworkLink(PseudoSuperBlock super, Task task) : PseudoInode(super, (uint)Stat.S_IFLNK | 0x1ff)
-    {
-        public override bool TryFollowMagicLink(ICaller caller, out VfsPath path, out Errno error)
-        {
-            path = default;
-            error = TaskFile.CheckAccess(caller, task);
-            if (error == Errno.None && (task.HasExited || !task.Kernel.NamespaceFiles.TryGetPath(task.Network, out path)))
-            {
-                error = Errno.ENOENT;
-            }
-
-            return true;
-        }
-
-        public override Errno ReadLink(ICaller caller, out byte[] target)
-        {
-            Errno error = TaskFile.CheckAccess(caller, task);
-            error = error == Errno.None && task.HasExited ? Errno.ENOENT : error;
-            target = error == Errno.None ? Encoding.ASCII.GetBytes(NamespaceFileSystem.NameOf(task.Network)) : [];
-            return error;
-        }
-
-        public override Errno Open(ICaller caller, in VfsPath path, int flags, out FileDescription? file)
-        {
-            file = null;
-            return Errno.ELOOP;
         }
     }
 }

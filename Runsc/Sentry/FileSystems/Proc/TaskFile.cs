@@ -2,6 +2,7 @@ using System;
 using System.Globalization;
 using System.Text;
 using Runsc.Linux;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.FileSystems.Pseudo;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
@@ -32,9 +33,18 @@ internal sealed class TaskFile : PseudoFile
 
     protected override ChangeCount? GetChanges() => Changes?.Invoke(_task);
 
-    /// <summary>The task's effective ids; root's when it is not dumpable (prctl(2), PR_SET_DUMPABLE).</summary>
-    public static (uint Uid, uint Gid) OwnerOf(Task task) =>
-        task.ThreadGroup.Dumpable == 1 ? (task.Credentials.EffectiveUid, task.Credentials.EffectiveGid) : (0, 0);
+    /// <summary>The task's effective ids; when it is not dumpable (prctl(2), PR_SET_DUMPABLE) root's, of the user namespace in which its program was started.</summary>
+    public static (uint Uid, uint Gid) OwnerOf(Task task)
+    {
+        if (task.ThreadGroup.Dumpable == 1)
+        {
+            return (task.Credentials.EffectiveUid, task.Credentials.EffectiveGid);
+        }
+
+        UserNamespace users = task.ThreadGroup.ProgramNamespace;
+        uint uid = users.Uids.ToKernel(0), gid = users.Gids.ToKernel(0);
+        return (uid == IdMap.Invalid ? 0 : uid, gid == IdMap.Invalid ? 0 : gid);
+    }
 
     /// <summary>May the caller look into the task's memory and descriptors (ptrace(2), "Ptrace access mode checking")? EACCES.</summary>
     public static Errno CheckAccess(ICaller caller, Task task)

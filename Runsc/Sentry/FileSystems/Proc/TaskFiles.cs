@@ -123,15 +123,16 @@ internal static class TaskFiles
         }
 
         (ulong own, ulong shared) = task.PendingSignals;
+        IdMap uids = caller.Credentials.UserNamespace.Uids, gids = caller.Credentials.UserNamespace.Gids;
         char state = StateOf(task);
         string stateName = state switch { 'Z' => "zombie", 't' => "tracing stop", 'T' => "stopped", 'S' => "sleeping", _ => "running" };
         text.Append(
             CultureInfo.InvariantCulture,
             $"Name:\t{task.Name}\nUmask:\t{Convert.ToString(task.HasExited ? 0x12 : task.Fs.Umask, 8).PadLeft(4, '0')}\nState:\t{state} ({stateName})\nTgid:\t{group.Id}\nNgid:\t0\nPid:\t{task.ThreadId}\nPPid:\t{parent}\nTracerPid:\t{tracer}\n"
-            + $"Uid:\t{c.RealUid}\t{c.EffectiveUid}\t{c.SavedUid}\t{c.FsUid}\nGid:\t{c.RealGid}\t{c.EffectiveGid}\t{c.SavedGid}\t{c.FsGid}\nFDSize:\t{task.Files.Capacity}\nGroups:\t");
+            + $"Uid:\t{uids.Shown(c.RealUid)}\t{uids.Shown(c.EffectiveUid)}\t{uids.Shown(c.SavedUid)}\t{uids.Shown(c.FsUid)}\nGid:\t{gids.Shown(c.RealGid)}\t{gids.Shown(c.EffectiveGid)}\t{gids.Shown(c.SavedGid)}\t{gids.Shown(c.FsGid)}\nFDSize:\t{task.Files.Capacity}\nGroups:\t");
         foreach (uint gid in c.Groups)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{gid} ");
+            text.Append(CultureInfo.InvariantCulture, $"{gids.Shown(gid)} ");
         }
 
         text.Append(CultureInfo.InvariantCulture, $"\nNStgid:\t{group.Id}\nNSpid:\t{task.ThreadId}\nNSpgid:\t{group.ProcessGroup.Id}\nNSsid:\t{group.Session.Id}\n");

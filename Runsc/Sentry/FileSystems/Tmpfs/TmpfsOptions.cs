@@ -5,12 +5,12 @@ using Runsc.Linux;
 namespace Runsc.Sentry.FileSystems.Tmpfs;
 
 /// <summary>Mount options of tmpfs(5).</summary>
-internal readonly record struct TmpfsOptions(long Size, long Inodes, uint Mode, uint Uid, uint Gid)
+internal readonly record struct TmpfsOptions(long Size, long Inodes, uint Mode, uint? Uid, uint? Gid)
 {
     /// <summary>EINVAL for options that tmpfs does not know, or values that it cannot read.</summary>
     public static Errno TryParse(string options, ulong memory, out TmpfsOptions result)
     {
-        result = new TmpfsOptions(0, 0, 0x3ff, 0, 0);
+        result = new TmpfsOptions(0, 0, 0x3ff, null, null);
         foreach (string option in options.Split(',', StringSplitOptions.RemoveEmptyEntries))
         {
             int equals = option.IndexOf('=');

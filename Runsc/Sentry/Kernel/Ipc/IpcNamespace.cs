@@ -1,16 +1,32 @@
 using System.Collections.Generic;
 using System.Threading;
+using Runsc.Linux;
+using Runsc.Sentry.Auth;
 
 namespace Runsc.Sentry.Kernel.Ipc;
 
 /// <summary>System V IPC of one IPC namespace (sysvipc(7), ipc_namespaces(7)).</summary>
-internal sealed class IpcNamespace
+internal sealed class IpcNamespace(UserNamespace owner, ulong number) : Namespace(owner, number)
 {
     private int _users;
 
     public const int MaxSegments = 4096;
     public const int MaxSets = 32000;
     public const int MaxQueues = 32000;
+
+    public IpcNamespace()
+        : this(UserNamespace.Initial)
+    {
+    }
+
+    public IpcNamespace(UserNamespace owner)
+        : this(owner, NewNumber())
+    {
+    }
+
+    public override int Type => Sched.CLONE_NEWIPC;
+
+    public override string Kind => "ipc";
 
     public IpcLimits Limits { get; } = new();
 
@@ -26,11 +42,15 @@ internal sealed class IpcNamespace
     /// <summary>Bytes in all message queues: bounded, since they lie in the kernel's own memory. Guarded by the lock of <see cref="Queues"/>.</summary>
     public long QueuedBytes { get; set; }
 
-    /// <summary>Tasks that are in it.</summary>
-    public void IncUsers() => Interlocked.Increment(ref _users);
+    /// <summary>Tasks that are in it, and files that stand for it.</summary>
+    public override bool TryIncUsers()
+    {
+        Interlocked.Increment(ref _users);
+        return true;
+    }
 
-    /// <summary>With the last task the segments go; the rest is the collector's.</summary>
-    public void DecUsers()
+    /// <summary>With the last user the segments go; the rest is the collector's.</summary>
+    public override void DecUsers()
     {
         if (Interlocked.Decrement(ref _users) > 0)
         {

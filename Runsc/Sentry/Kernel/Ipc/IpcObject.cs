@@ -15,6 +15,9 @@ internal abstract class IpcObject
 
     public uint Gid { get; set; }
 
+    /// <summary>The user namespace whose capabilities count: the owner of the IPC namespace.</summary>
+    public UserNamespace Space { get; init; } = UserNamespace.Initial;
+
     public required uint CreatorUid { get; init; }
 
     public required uint CreatorGid { get; init; }
@@ -28,13 +31,14 @@ internal abstract class IpcObject
     /// <summary>IPC_RMID was done: who waits for it gets EIDRM.</summary>
     public bool IsRemoved { get; set; }
 
-    public IpcPermission Permission => new()
+    /// <summary>As an application in a user namespace sees it.</summary>
+    public IpcPermission GetPermission(UserNamespace users) => new()
     {
         Key = Key,
-        Uid = Uid,
-        Gid = Gid,
-        CreatorUid = CreatorUid,
-        CreatorGid = CreatorGid,
+        Uid = users.Uids.Shown(Uid),
+        Gid = users.Gids.Shown(Gid),
+        CreatorUid = users.Uids.Shown(CreatorUid),
+        CreatorGid = users.Gids.Shown(CreatorGid),
         Mode = Mode,
         Sequence = (ushort)(Id >> 15),
     };
@@ -52,19 +56,26 @@ internal abstract class IpcObject
             granted >>= 3;
         }
 
-        return (asked & ~granted) == 0 || credentials.HasCapability(Capability.CAP_IPC_OWNER) ? Errno.None : Errno.EACCES;
+        return (asked & ~granted) == 0 || credentials.HasCapability(Capability.CAP_IPC_OWNER, Space) ? Errno.None : Errno.EACCES;
     }
 
     /// <summary>EPERM unless the caller owns or made it: for IPC_SET and IPC_RMID.</summary>
     public Errno CheckOwner(Credentials credentials) =>
-        credentials.EffectiveUid == Uid || credentials.EffectiveUid == CreatorUid || credentials.HasCapability(Capability.CAP_SYS_ADMIN) ? Errno.None : Errno.EPERM;
+        credentials.EffectiveUid == Uid || credentials.EffectiveUid == CreatorUid || credentials.HasCapability(Capability.CAP_SYS_ADMIN, Space) ? Errno.None : Errno.EPERM;
 
-    /// <summary>IPC_SET.</summary>
-    public void Change(in IpcPermission wanted, long now)
+    /// <summary>IPC_SET, by somebody in a user namespace. EINVAL for ids that are not mapped there.</summary>
+    public Errno Change(UserNamespace users, in IpcPermission wanted, long now)
     {
-        Uid = wanted.Uid;
-        Gid = wanted.Gid;
+        (uint uid, uint gid) = (users.Uids.ToKernel(wanted.Uid), users.Gids.ToKernel(wanted.Gid));
+        if (uid == IdMap.Invalid || gid == IdMap.Invalid)
+        {
+            return Errno.EINVAL;
+        }
+
+        Uid = uid;
+        Gid = gid;
         Mode = (Mode & ~0x1ffu) | (wanted.Mode & 0x1ff);
         ChangeTime = now;
+        return Errno.None;
     }
 }

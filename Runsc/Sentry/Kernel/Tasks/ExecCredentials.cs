@@ -7,9 +7,6 @@ namespace Runsc.Sentry.Kernel.Tasks;
 /// <summary>What execve makes of a task's credentials (execve(2); capabilities(7), "Transformation of capabilities during execve").</summary>
 internal static class ExecCredentials
 {
-    /// <summary>All capabilities that there are.</summary>
-    public const ulong AllCapabilities = (1UL << (Capability.CAP_LAST_CAP + 1)) - 1;
-
     /// <summary>
     /// The credentials after executing <paramref name="file"/>, with its set-user-id and set-group-id bits unless they do not count here.
     /// <paramref name="isSecure"/>: the program has more rights than its caller, so that its dynamic linker trusts no environment (AT_SECURE).
@@ -26,8 +23,10 @@ internal static class ExecCredentials
             return error;
         }
 
-        uint uid = old.EffectiveUid, gid = old.EffectiveGid;
-        bool bitsCount = !old.NoNewPrivileges && (file.Path.Mount.Flags & Linux.Mount.MS_NOSUID) == 0;
+        uint uid = old.EffectiveUid, gid = old.EffectiveGid, root = old.RootUid;
+        UserNamespace users = old.UserNamespace;
+        bool mayRaise = file.Path.Mount.AllowsSetId(task);
+        bool bitsCount = !old.NoNewPrivileges && mayRaise && users.Uids.Has(attributes.Uid) && users.Gids.Has(attributes.Gid);
         if (bitsCount && (attributes.Mode & (uint)Stat.S_ISUID) != 0)
         {
             uid = attributes.Uid;
@@ -39,7 +38,7 @@ internal static class ExecCredentials
             gid = attributes.Gid;
         }
 
-        FileCapabilities capabilities = (file.Path.Mount.Flags & Linux.Mount.MS_NOSUID) == 0 ? FileCapabilities.Read(file.Inode) : default;
+        FileCapabilities capabilities = mayRaise ? FileCapabilities.Read(file.Inode, users) : default;
         ulong permitted = (capabilities.Permitted & old.Bounding) | (capabilities.Inheritable & old.Inheritable);
         bool effective = capabilities.MakesEffective;
 
@@ -51,10 +50,10 @@ internal static class ExecCredentials
 
         // Root's programs get all; those with capabilities of their own that a set-user-id bit makes root's get only these.
         bool rootCounts = (old.SecureBits & Prctl.SECBIT_NOROOT) == 0;
-        if (rootCounts && !(capabilities.Exist && uid == 0 && old.RealUid != 0))
+        if (rootCounts && !(capabilities.Exist && uid == root && old.RealUid != root))
         {
-            permitted = uid == 0 || old.RealUid == 0 ? old.Bounding | old.Inheritable : permitted;
-            effective |= uid == 0;
+            permitted = uid == root || old.RealUid == root ? old.Bounding | old.Inheritable : permitted;
+            effective |= uid == root;
         }
 
         // With no_new_privs a program has no more than its caller.
@@ -63,7 +62,7 @@ internal static class ExecCredentials
         // A tracer does not get more through his tracee than he could have himself.
         if (task.TracerLimitsRights && (uid != old.EffectiveUid || gid != old.EffectiveGid || (permitted & ~old.Permitted) != 0))
         {
-            bool keepsIds = !old.HasCapability(Capability.CAP_SETUID);
+            bool keepsIds = !old.HasOwnCapability(Capability.CAP_SETUID);
             uid = keepsIds ? old.RealUid : uid;
             gid = keepsIds ? old.RealGid : gid;
             permitted &= old.Permitted;
@@ -71,7 +70,7 @@ internal static class ExecCredentials
 
         bool changesId = uid != old.RealUid || gid != old.RealGid;
         ulong ambient = changesId || capabilities.Exist ? 0 : old.Ambient;
-        isSecure = changesId || (old.RealUid != 0 && (effective || (permitted & ~ambient) != 0));
+        isSecure = changesId || (old.RealUid != root && (effective || (permitted & ~ambient) != 0));
         permitted |= ambient;
         result = old with
         {

@@ -1,5 +1,6 @@
 using System;
 using System.Buffers.Binary;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.Kernel.Tasks;
@@ -12,7 +13,7 @@ internal readonly record struct FileCapabilities(bool Exist, ulong Permitted, ul
     private const uint Revision1 = 0x0100_0000, Revision2 = 0x0200_0000, Revision3 = 0x0300_0000, RevisionMask = 0xff00_0000, EffectiveFlag = 1;
 
     /// <summary>None when the file has none, or some that make no sense: the attribute may be anybody's on a volume.</summary>
-    public static FileCapabilities Read(Inode inode)
+    public static FileCapabilities Read(Inode inode, UserNamespace users)
     {
         Span<byte> value = stackalloc byte[Revision3Size];
         long size = inode.GetXattr("security.capability"u8, value);
@@ -26,8 +27,8 @@ internal readonly record struct FileCapabilities(bool Exist, ulong Permitted, ul
         {
             (Revision1, Revision1Size) or (Revision2, Revision2Size) => true,
 
-            // Meant for a user namespace whose root is another user.
-            (Revision3, Revision3Size) => BinaryPrimitives.ReadUInt32LittleEndian(value[20..]) == 0,
+            // For a user namespace with that root, and those below.
+            (Revision3, Revision3Size) => IsRoot(BinaryPrimitives.ReadUInt32LittleEndian(value[20..]), users),
             _ => false,
         };
         if (!isKnown)
@@ -42,6 +43,19 @@ internal readonly record struct FileCapabilities(bool Exist, ulong Permitted, ul
             inheritable |= (ulong)BinaryPrimitives.ReadUInt32LittleEndian(value[16..]) << 32;
         }
 
-        return new FileCapabilities(true, permitted & ExecCredentials.AllCapabilities, inheritable & ExecCredentials.AllCapabilities, (magic & EffectiveFlag) != 0);
+        return new FileCapabilities(true, permitted & Credentials.AllCapabilities, inheritable & Credentials.AllCapabilities, (magic & EffectiveFlag) != 0);
+    }
+
+    private static bool IsRoot(uint id, UserNamespace users)
+    {
+        for (UserNamespace? at = users; at is not null; at = at.Parent)
+        {
+            if (at.Uids.FromKernel(id) == 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 }

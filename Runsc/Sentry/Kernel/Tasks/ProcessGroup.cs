@@ -1,5 +1,6 @@
 using System.Collections.Generic;
 using Runsc.Linux;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Signals;
 
 namespace Runsc.Sentry.Kernel.Tasks;
@@ -146,13 +147,22 @@ internal interface IControllingTerminal
 }
 
 /// <summary>Names of the system (uts_namespaces(7)).</summary>
-internal sealed class UtsNamespace
+internal sealed class UtsNamespace(UserNamespace owner, ulong number) : Namespace(owner, number)
 {
     public const int MaximumLength = 64;
+
+    public UtsNamespace()
+        : this(UserNamespace.Initial, NewNumber())
+    {
+    }
+
+    public override int Type => Sched.CLONE_NEWUTS;
+
+    public override string Kind => "uts";
 
     public volatile string HostName = "runsc";
 
     public volatile string DomainName = "(none)";
 
-    public UtsNamespace Clone() => new() { HostName = HostName, DomainName = DomainName };
+    public UtsNamespace Clone(UserNamespace owner) => new(owner, NewNumber()) { HostName = HostName, DomainName = DomainName };
 }

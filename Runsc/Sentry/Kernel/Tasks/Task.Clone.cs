@@ -13,7 +13,7 @@ namespace Runsc.Sentry.Kernel.Tasks;
 internal sealed partial class Task
 {
     private const ulong UnsupportedNamespaces =
-        Sched.CLONE_NEWUSER | Sched.CLONE_NEWPID | Sched.CLONE_NEWCGROUP | Sched.CLONE_NEWTIME;
+        Sched.CLONE_NEWPID | Sched.CLONE_NEWCGROUP | Sched.CLONE_NEWTIME;
 
     // Written at the child's start, in its own address space.
     private ulong _childThreadIdAddress;
@@ -25,7 +25,7 @@ internal sealed partial class Task
     private volatile Task? _vforkChild;
 
     /// <summary>
-    /// Makes a child task and starts it: its id, or −errno (EINVAL, EAGAIN, EPERM, ENOMEM, ERESTARTNOINTR). With CLONE_VFORK it returns after the child
+    /// Makes a child task and starts it: its id, or −errno (EINVAL, EAGAIN, EPERM, ENOMEM, ENOSPC, ERESTARTNOINTR). With CLONE_VFORK it returns after the child
     /// has called execve or has ended.
     /// </summary>
     public long Clone(in CloneArguments arguments)
@@ -42,7 +42,19 @@ internal sealed partial class Task
             return -(long)Errno.ERESTARTNOINTR;
         }
 
-        Task child = MakeChild(arguments);
+        Credentials credentials = Credentials;
+        error = arguments.Has(Sched.CLONE_NEWUSER) ? CreateUserNamespace(out credentials) : Errno.None;
+        if (error == Errno.None && arguments.Has(Namespaces) && !credentials.HasOwnCapability(Capability.CAP_SYS_ADMIN))
+        {
+            error = Errno.EPERM;
+        }
+
+        if (error != Errno.None)
+        {
+            return -(long)error;
+        }
+
+        Task child = MakeChild(arguments, credentials);
         PidFd? pidFd = null;
         int pidFdNumber = -1;
         if (arguments.Has(Sched.CLONE_PIDFD))
@@ -116,7 +128,8 @@ internal sealed partial class Task
         bool threads = arguments.Has(Sched.CLONE_THREAD);
         if ((threads && !arguments.Has(Sched.CLONE_SIGHAND))
             || (arguments.Has(Sched.CLONE_SIGHAND) && !arguments.Has(Sched.CLONE_VM))
-            || (arguments.Has(Sched.CLONE_FS) && arguments.Has(Sched.CLONE_NEWNS))
+            || (arguments.Has(Sched.CLONE_FS) && arguments.Has(Sched.CLONE_NEWNS | Sched.CLONE_NEWUSER))
+            || (threads && arguments.Has(Sched.CLONE_NEWUSER))
             || (arguments.Has(Sched.CLONE_SYSVSEM) && arguments.Has(Sched.CLONE_NEWIPC))
             || (arguments.Has(Sched.CLONE_SIGHAND) && arguments.Has(Sched.CLONE_CLEAR_SIGHAND))
             || (arguments.Has(Sched.CLONE_PIDFD) && (threads || arguments.Has(Sched.CLONE_DETACHED)))
@@ -137,12 +150,12 @@ internal sealed partial class Task
             return Errno.EINVAL;
         }
 
-        bool wantsNamespace = arguments.Has(Sched.CLONE_NEWNS | Sched.CLONE_NEWUTS | Sched.CLONE_NEWIPC | Sched.CLONE_NEWNET);
-        return wantsNamespace && !Credentials.HasCapability(Capability.CAP_SYS_ADMIN) ? Errno.EPERM : Errno.None;
+        return Errno.None;
     }
 
-    private Task MakeChild(in CloneArguments arguments)
+    private Task MakeChild(in CloneArguments arguments, Credentials credentials)
     {
+        UserNamespace users = credentials.UserNamespace;
         MemoryManager memory = _memory;
         if (!arguments.Has(Sched.CLONE_VM))
         {
@@ -176,7 +189,7 @@ internal sealed partial class Task
         MountNamespace mounts = MountNamespace;
         if (arguments.Has(Sched.CLONE_NEWNS))
         {
-            mounts = mounts.Clone(out Dictionary<Vfs.Mount, Vfs.Mount> map);
+            mounts = mounts.Clone(users, out Dictionary<Vfs.Mount, Vfs.Mount> map);
             fs.MoveTo(map);
         }
 
@@ -193,17 +206,17 @@ internal sealed partial class Task
                 Home = ThreadGroup.Home,
                 ExitSignal = arguments.ExitSignal,
                 Dumpable = ThreadGroup.Dumpable,
+                ProgramNamespace = ThreadGroup.ProgramNamespace,
                 OomScoreAdjust = ThreadGroup.OomScoreAdjust,
                 HasLeftTerminal = ThreadGroup.HasLeftTerminal,
             };
         }
 
-        Credentials credentials = Credentials;
         Task child = new(Kernel, group, memory, files, fs, mounts, credentials)
         {
             Name = Name,
-            Uts = arguments.Has(Sched.CLONE_NEWUTS) ? Uts.Clone() : Uts,
-            Network = arguments.Has(Sched.CLONE_NEWNET) ? Network.CreateEmpty() : Network?.IncUsers()!,
+            Uts = arguments.Has(Sched.CLONE_NEWUTS) ? Uts.Clone(users) : Uts,
+            Network = arguments.Has(Sched.CLONE_NEWNET) ? Network.CreateEmpty(users) : Network?.IncUsers()!,
             IdMaps = IdMaps,
             TimeOffsets = TimeOffsets,
             TimerSlack = TimerSlack,
@@ -388,13 +401,4 @@ internal sealed partial class Task
         }
     }
 
-    /// <summary>unshare(CLONE_NEWNS). Own thread.</summary>
-    public void UnshareMounts()
-    {
-        UnshareFs();
-        MountNamespace former = MountNamespace;
-        MountNamespace = former.Clone(out Dictionary<Vfs.Mount, Vfs.Mount> map);
-        _fs.MoveTo(map);
-        former.DecUsers();
-    }
 }

@@ -58,6 +58,7 @@ internal sealed partial class Task
             ThreadGroup.ExitSignal = Signal.SIGCHLD;
             Credentials now = program.Credentials;
             ThreadGroup.Dumpable = now.EffectiveUid == now.RealUid && now.EffectiveGid == now.RealGid && !program.IsUnreadable ? 1 : 0;
+            ThreadGroup.ProgramNamespace = program.IsUnreadable ? UserNamespace.Initial : now.UserNamespace;
             if (GainsRights(Credentials, now))
             {
                 ThreadGroup.Dumpable = 0;
@@ -95,7 +96,19 @@ internal sealed partial class Task
     /// <summary>Other users or more capabilities: what was readable to others before is so no longer (commit_creds of Linux).</summary>
     internal static bool GainsRights(Credentials old, Credentials now) =>
         old.EffectiveUid != now.EffectiveUid || old.EffectiveGid != now.EffectiveGid || old.FsUid != now.FsUid || old.FsGid != now.FsGid
-        || (now.Permitted & ~old.Permitted) != 0;
+        || (now.UserNamespace == old.UserNamespace ? (now.Permitted & ~old.Permitted) != 0 : !OwnsWithin(old, now.UserNamespace));
+
+    // Who made a namespace has all capabilities in it already, and in those below.
+    private static bool OwnsWithin(Credentials owner, UserNamespace space)
+    {
+        UserNamespace? at = space;
+        while (at is not null && (at.Parent != owner.UserNamespace || at.OwnerUid != owner.EffectiveUid))
+        {
+            at = at.Parent;
+        }
+
+        return at is not null;
+    }
 
     /// <summary>Ends the other threads of the process and takes over the leader's id. ERESTARTNOINTR when the process is ending.</summary>
     private Errno EndOtherThreads()

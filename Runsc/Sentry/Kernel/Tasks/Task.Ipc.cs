@@ -15,7 +15,7 @@ internal sealed unsafe partial class Task
         get => _ipc!;
         set
         {
-            value.IncUsers();
+            _ = value.TryIncUsers();
             _ipc?.DecUsers();
             _ipc = value;
         }
@@ -41,7 +41,7 @@ internal sealed unsafe partial class Task
             child._semaphoreUndo = _semaphoreUndo;
         }
 
-        child.Ipc = arguments.Has(Sched.CLONE_NEWIPC) ? new IpcNamespace() : Ipc;
+        child.Ipc = arguments.Has(Sched.CLONE_NEWIPC) ? new IpcNamespace(child.Credentials.UserNamespace) : Ipc;
     }
 
     private void ReleaseIpc()

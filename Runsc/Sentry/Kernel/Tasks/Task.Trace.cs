@@ -307,7 +307,7 @@ internal sealed partial class Task
         _tracer = tracer;
         _isSeized = isSeized;
         _traceOptions = options;
-        _tracerMayRaise = tracer.Credentials.HasCapability(Capability.CAP_SYS_PTRACE);
+        _tracerMayRaise = tracer.Credentials.HasCapability(Capability.CAP_SYS_PTRACE, Credentials.UserNamespace);
         tracer.ThreadGroup.Tracees.Add(this);
     }
 

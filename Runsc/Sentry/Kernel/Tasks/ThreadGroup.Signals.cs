@@ -1,4 +1,5 @@
 using Runsc.Linux;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Signals;
 using Runsc.Sentry.Waiting;
 
@@ -74,7 +75,7 @@ internal sealed partial class ThreadGroup
 
         SignalQueue queue = target?.Pending ?? SharedPending;
         bool refuse = info.Code is not (SignalInfo.SI_USER or SignalInfo.SI_KERNEL);
-        if (!queue.Add(info, Limit(Resource.RLIMIT_SIGPENDING), refuse))
+        if (!queue.Add(WithSeenSender(info, probe), Limit(Resource.RLIMIT_SIGPENDING), refuse))
         {
             return Errno.EAGAIN;
         }
@@ -98,6 +99,19 @@ internal sealed partial class ThreadGroup
 
         taker.InterruptLocked();
         return Errno.None;
+    }
+
+    /// <summary>The sender's user id as the receiver's user namespace has it, where the information has one (Linux: has_si_pid_and_uid).</summary>
+    private static SignalInfo WithSeenSender(SignalInfo info, Task receiver)
+    {
+        UserNamespace users = receiver.Credentials.UserNamespace;
+        if (users != UserNamespace.Initial
+            && (info.Code is SignalInfo.SI_USER or SignalInfo.SI_QUEUE or SignalInfo.SI_MESGQ or SignalInfo.SI_TKILL || (info.Signal == Signal.SIGCHLD && info.Code is > 0 and < SignalInfo.SI_KERNEL)))
+        {
+            info.Uid = users.Uids.Shown(info.Uid);
+        }
+
+        return info;
     }
 
     /// <summary>What a signal does when it is made, even to those who block it: SIGCONT continues and stop signals cancel SIGCONT.</summary>

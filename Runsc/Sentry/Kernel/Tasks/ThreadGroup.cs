@@ -76,6 +76,9 @@ internal sealed partial class ThreadGroup(SentryKernel kernel)
     /// <summary>SUID_DUMP_*: 1 may be read by ptrace and /proc, 0 not.</summary>
     public int Dumpable { get; set; } = 1;
 
+    /// <summary>The user namespace in which the program was started: who has CAP_SYS_PTRACE there may look into a process that is not dumpable. Written with Dumpable.</summary>
+    public UserNamespace ProgramNamespace { get; set; } = UserNamespace.Initial;
+
     public int OomScoreAdjust { get; set; }
 
     /// <summary>Whose process ids it has: the container's that it belongs to, or of the one that shares its own with that. Empty for the root container. Immutable.</summary>

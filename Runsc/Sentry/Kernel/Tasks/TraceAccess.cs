@@ -18,14 +18,22 @@ internal static class TraceAccess
         }
 
         Credentials other = task.Credentials;
+        bool isDumpable = task.ThreadGroup.Dumpable == 1 || own.HasCapability(Capability.CAP_SYS_PTRACE, task.ThreadGroup.ProgramNamespace);
+        if (own.HasCapability(Capability.CAP_SYS_PTRACE, other.UserNamespace))
+        {
+            return isDumpable;
+        }
+
         uint uid = realIds ? own.RealUid : own.FsUid, gid = realIds ? own.RealGid : own.FsGid;
         return uid == other.RealUid && uid == other.EffectiveUid && uid == other.SavedUid
             && gid == other.RealGid && gid == other.EffectiveGid && gid == other.SavedGid
-            && task.ThreadGroup.Dumpable == 1
+            && isDumpable
+            && own.UserNamespace == other.UserNamespace
             && (other.Permitted & ~(realIds ? own.Permitted : own.Effective)) == 0;
     }
 
     /// <summary>May one trace another who asks for it himself (PTRACE_TRACEME)?</summary>
     public static bool MayBeTracer(Credentials tracer, Credentials tracee) =>
-        (tracee.Permitted & ~tracer.Permitted) == 0 || tracer.HasCapability(Capability.CAP_SYS_PTRACE);
+        (tracer.UserNamespace == tracee.UserNamespace && (tracee.Permitted & ~tracer.Permitted) == 0)
+        || tracer.HasCapability(Capability.CAP_SYS_PTRACE, tracee.UserNamespace);
 }

@@ -53,7 +53,7 @@ internal static class InetFamily
                     return Errno.EPROTONOSUPPORT;
                 }
 
-                if (!caller.Credentials.HasCapability(Capability.CAP_NET_RAW))
+                if (!caller.Credentials.HasCapability(Capability.CAP_NET_RAW, network.Owner))
                 {
                     return Errno.EPERM;
                 }

@@ -165,8 +165,8 @@ internal abstract partial class InetSocket
 
     private void Want(InetReceiveFlags flag, int on) => Wanted = on != 0 ? Wanted | flag : Wanted & ~flag;
 
-    private static bool IsPrivileged(ICaller caller) =>
-        caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN) || caller.Credentials.HasCapability(Capability.CAP_NET_RAW);
+    private bool IsPrivileged(ICaller caller) =>
+        caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN, Network.Owner) || caller.Credentials.HasCapability(Capability.CAP_NET_RAW, Network.Owner);
 
     private Errno SetIpOption(ICaller caller, int name, ReadOnlySpan<byte> value)
     {

@@ -78,7 +78,7 @@ internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
     {
         Errno error = InetAddress.TryParse(Family, address, mixed: false, out local);
         if (error == Errno.None && local.Port != 0 && local.Port < Stack.Parameters.UnprivilegedPortStart && Type != Socket.SOCK_RAW
-            && !caller.Credentials.HasCapability(Capability.CAP_NET_BIND_SERVICE))
+            && !caller.Credentials.HasCapability(Capability.CAP_NET_BIND_SERVICE, Network.Owner))
         {
             error = Errno.EACCES;
         }

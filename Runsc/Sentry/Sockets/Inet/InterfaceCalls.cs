@@ -20,8 +20,9 @@ internal static class InterfaceCalls
     public static bool Handles(uint command) => command is >= FirstCommand and <= LastCommand;
 
     /// <summary>0 or −errno. ENOTTY for what is not there.</summary>
-    public static long Run(ICaller caller, NetworkStack stack, int family, uint command, ulong argument)
+    public static long Run(ICaller caller, NetNamespace network, int family, uint command, ulong argument)
     {
+        NetworkStack stack = network.Inet.Stack;
         bool isOfAddress = command is Socket.SIOCGIFADDR or Socket.SIOCGIFDSTADDR or Socket.SIOCGIFBRDADDR or Socket.SIOCGIFNETMASK or Socket.SIOCSIFADDR or Socket.SIOCSIFNETMASK;
         if (isOfAddress && family != Socket.AF_INET)
         {
@@ -50,7 +51,7 @@ internal static class InterfaceCalls
         }
 
         bool isChange = command is Socket.SIOCSIFFLAGS or Socket.SIOCSIFADDR or Socket.SIOCSIFMTU or Socket.SIOCSIFNETMASK or Socket.SIOCSIFTXQLEN;
-        if (isChange && !caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN))
+        if (isChange && !caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN, network.Owner))
         {
             return -(long)Errno.EPERM;
         }

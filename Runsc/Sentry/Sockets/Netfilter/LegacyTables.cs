@@ -5,6 +5,7 @@ using System.Threading;
 using Runsc.Linux;
 using Runsc.NetStack.Filter;
 using Runsc.NetStack.Filter.Expressions;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Vfs;
 
 namespace Runsc.Sentry.Sockets.Netfilter;
@@ -24,13 +25,15 @@ internal sealed class LegacyTables
 
     private readonly Lock _mu = new();
     private readonly PacketFilter _filter;
+    private readonly UserNamespace _owner;
     private readonly bool _v4;
     private readonly LegacyTable[] _tables;
 
-    public LegacyTables(PacketFilter filter, bool v4)
+    public LegacyTables(PacketFilter filter, UserNamespace owner, bool v4)
     {
         const int pre = 1, input = 2, forward = 4, output = 8, post = 16;
         _filter = filter;
+        _owner = owner;
         _v4 = v4;
         _tables =
         [
@@ -68,7 +71,7 @@ internal sealed class LegacyTables
     /// <summary>getsockopt(2) with what the application has put into <paramref name="value"/>: bytes written, or −errno.</summary>
     public long Get(ICaller caller, int name, Span<byte> value)
     {
-        if (!caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN))
+        if (!caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN, _owner))
         {
             return -(long)Errno.EPERM;
         }
@@ -97,7 +100,7 @@ internal sealed class LegacyTables
     /// <summary>setsockopt(2).</summary>
     public Errno Set(ICaller caller, int name, ReadOnlySpan<byte> value)
     {
-        if (!caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN))
+        if (!caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN, _owner))
         {
             return Errno.EPERM;
         }

@@ -23,7 +23,7 @@ internal static class NetfilterFamily
     /// <summary>Answers a message outside of a batch.</summary>
     public static Errno Answer(ICaller caller, NetNamespace network, in NetlinkRequest request, bool isDump, NetlinkWriter writer)
     {
-        if (!caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN))
+        if (!caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN, network.Owner))
         {
             return Errno.EPERM;
         }
@@ -288,7 +288,7 @@ internal static class NetfilterFamily
     public static List<NetfilterResult> RunBatch(ICaller caller, NetNamespace network, byte[] datagram)
     {
         List<NetfilterResult> results = [];
-        if (!caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN))
+        if (!caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN, network.Owner))
         {
             return [new NetfilterResult(0, Errno.EPERM, 0)];
         }

@@ -2,17 +2,18 @@ using Runsc.Linux;
 using Runsc.NetStack;
 using Runsc.NetStack.Core;
 using Runsc.NetStack.Filter;
+using Runsc.Sentry.Auth;
 
 namespace Runsc.Sentry.Sockets.Netfilter;
 
 /// <summary>The packet filter of a network namespace and who puts rules into it.</summary>
 internal sealed class NetfilterState
 {
-    public NetfilterState(NetworkStack stack)
+    public NetfilterState(NetworkStack stack, UserNamespace owner)
     {
         Filter = new PacketFilter(stack);
-        Tables4 = new LegacyTables(Filter, v4: true);
-        Tables6 = new LegacyTables(Filter, v4: false);
+        Tables4 = new LegacyTables(Filter, owner, v4: true);
+        Tables6 = new LegacyTables(Filter, owner, v4: false);
         Nft = new NftTables(Filter);
     }
 

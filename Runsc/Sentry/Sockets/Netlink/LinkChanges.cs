@@ -28,7 +28,7 @@ internal static class LinkChanges
             return Errno.EINVAL;
         }
 
-        error = LinkNamespace.Find(caller, options.Process, options.File, out NetworkNamespace? given);
+        error = LinkNamespace.FindOwn(caller, options.Process, options.File, out NetworkNamespace? given);
         if (error != Errno.None)
         {
             return error;
@@ -146,7 +146,7 @@ internal static class LinkChanges
         LinkOptions other = new();
         Errno error = data.IsEmpty ? Errno.None : LinkOptions.TryRead(data, out other);
         NetworkNamespace? given = null;
-        error = error == Errno.None ? LinkNamespace.Find(caller, other.Process, other.File, out given) : error;
+        error = error == Errno.None ? LinkNamespace.FindOwn(caller, other.Process, other.File, out given) : error;
         if (error != Errno.None)
         {
             return error;

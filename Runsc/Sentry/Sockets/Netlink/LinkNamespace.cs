@@ -9,6 +9,20 @@ namespace Runsc.Sentry.Sockets.Netlink;
 /// <summary>Network namespaces as netlink messages name them: by a process or by an open file.</summary>
 internal static class LinkNamespace
 {
+    /// <summary>As <see cref="Find"/>, for who puts something into the namespace: EPERM unless he may change its network.</summary>
+    public static Errno FindOwn(ICaller caller, ReadOnlySpan<byte> process, ReadOnlySpan<byte> file, out NetworkNamespace? found)
+    {
+        Errno error = Find(caller, process, file, out found);
+        if (found is not null && !caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN, found.Owner))
+        {
+            found.DecUsers();
+            found = null;
+            error = Errno.EPERM;
+        }
+
+        return error;
+    }
+
     /// <summary>The namespace, with a user for the caller of this method; null when neither attribute is there. ESRCH, EBADF, EINVAL.</summary>
     /// <param name="caller">Whose processes and descriptors are meant.</param>
     /// <param name="process">A process id, or empty.</param>
@@ -52,7 +66,7 @@ internal static class LinkNamespace
             return Errno.EBADF;
         }
 
-        found = NamespaceFileSystem.NetworkOf(file)?.IncUsers();
+        found = (NamespaceFileSystem.NamespaceOf(file) as NetworkNamespace)?.IncUsers();
         file.DecRef();
         return found is null ? Errno.EINVAL : Errno.None;
     }

@@ -147,7 +147,7 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
 
         if (BitConverter.ToUInt32(address[4..]) != 0)
         {
-            return caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN) ? Errno.ECONNREFUSED : Errno.EPERM;
+            return caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN, Network.Owner) ? Errno.ECONNREFUSED : Errno.EPERM;
         }
 
         lock (_mu)
@@ -199,7 +199,7 @@ internal sealed class NetlinkSocket : SocketDescription, IEndpointEvents
         if (!request.Address.IsEmpty && (BitConverter.ToUInt32(request.Address[4..]) != 0 || BitConverter.ToUInt32(request.Address[8..]) != 0))
         {
             // Other processes and groups: not for everybody (netlink(7)), and nobody of them can be reached.
-            return -(long)(caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN) ? Errno.ECONNREFUSED : Errno.EPERM);
+            return -(long)(caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN, Network.Owner) ? Errno.ECONNREFUSED : Errno.EPERM);
         }
 
         if (data.Remaining > Math.Max(MaximumRequest, SendBuffer))

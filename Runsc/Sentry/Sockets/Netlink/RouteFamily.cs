@@ -37,7 +37,7 @@ internal static class RouteFamily
         }
 
         bool isGet = (request.Type & 3) == 2;
-        if (!isGet && !caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN))
+        if (!isGet && !caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN, network.Owner))
         {
             return Errno.EPERM;
         }
@@ -297,7 +297,7 @@ internal static class RouteFamily
                 writer.Attribute(GatewayAttribute, shown.Gateway);
             }
 
-            writer.Attribute(UserAttribute, caller.Credentials.EffectiveUid);
+            writer.Attribute(UserAttribute, caller.Credentials.UserNamespace.Uids.Shown(caller.Credentials.EffectiveUid));
             WriteCacheInfo(writer);
         }
         else

@@ -54,7 +54,7 @@ internal sealed class PacketSocket : SocketDescription, IEndpointEvents
     public static Errno Create(NetNamespace network, ICaller caller, int type, int protocol, int flags, out SocketDescription? socket)
     {
         socket = null;
-        if (!caller.Credentials.HasCapability(Capability.CAP_NET_RAW))
+        if (!caller.Credentials.HasCapability(Capability.CAP_NET_RAW, network.Owner))
         {
             return Errno.EPERM;
         }

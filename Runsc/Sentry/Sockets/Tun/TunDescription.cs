@@ -7,6 +7,7 @@ using Runsc.NetStack.Buffers;
 using Runsc.NetStack.Core;
 using Runsc.NetStack.Link;
 using Runsc.NetStack.Wire;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Sockets.Netlink;
@@ -194,11 +195,9 @@ internal sealed class TunDescription : FileDescription, ITunProgram
                 device.IsPersistent = argument != 0;
                 return 0;
             case IfTun.TUNSETOWNER:
-                device.OwnerUid = unchecked((uint)argument);
-                return 0;
+                return SetOwner(caller.Credentials.UserNamespace.Uids.ToKernel(unchecked((uint)argument)), id => device.OwnerUid = id);
             case IfTun.TUNSETGROUP:
-                device.OwnerGid = unchecked((uint)argument);
-                return 0;
+                return SetOwner(caller.Credentials.UserNamespace.Gids.ToKernel(unchecked((uint)argument)), id => device.OwnerGid = id);
             case IfTun.TUNSETNOCSUM:
                 return 0;
             case IfTun.TUNSETOFFLOAD when argument == 0:
@@ -253,7 +252,7 @@ internal sealed class TunDescription : FileDescription, ITunProgram
     private Errno FindOrMake(ICaller caller, string name, int flags, out TunDevice? device)
     {
         NetworkStack stack = _network.Inet.Stack;
-        bool mayAll = caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN), isTap = (flags & IfTun.IFF_TAP) != 0;
+        bool mayAll = caller.Credentials.HasCapability(Capability.CAP_NET_ADMIN, _network.Owner), isTap = (flags & IfTun.IFF_TAP) != 0;
         device = null;
         using (stack.Enter())
         {
@@ -295,6 +294,17 @@ internal sealed class TunDescription : FileDescription, ITunProgram
 
             return error;
         }
+    }
+
+    private static long SetOwner(uint id, Action<uint> set)
+    {
+        if (id == IdMap.Invalid)
+        {
+            return -(long)Errno.EINVAL;
+        }
+
+        set(id);
+        return 0;
     }
 
     private static bool IsOwner(ICaller caller, TunDevice device) =>

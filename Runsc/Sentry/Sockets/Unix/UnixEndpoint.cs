@@ -437,7 +437,7 @@ internal sealed partial class UnixEndpoint
 
         if (socket.Has(SocketFlags.PassCredentials))
         {
-            request.Control.Add(Linux.Socket.SOL_SOCKET, Linux.Socket.SCM_CREDENTIALS, message.Credentials);
+            request.Control.Add(Linux.Socket.SOL_SOCKET, Linux.Socket.SCM_CREDENTIALS, message.Credentials.SeenBy(request.Users ?? UserNamespace.Initial));
         }
 
         if (socket.Has(SocketFlags.PassPidFd))

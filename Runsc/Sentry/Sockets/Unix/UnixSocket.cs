@@ -1,6 +1,7 @@
 using System;
 using System.Runtime.InteropServices;
 using Runsc.Linux;
+using Runsc.Sentry.Auth;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Mapping;
 using Runsc.Sentry.Vfs;
@@ -184,14 +185,15 @@ internal sealed class UnixSocket : SocketDescription
             case Socket.SO_PEEK_OFF:
                 return Put(value, Endpoint.PeekOffset);
             case Socket.SO_PEERCRED:
-                return Put(value, peer?.Credentials ?? new UserCredentials(0, uint.MaxValue, uint.MaxValue));
+                return Put(value, peer?.Credentials.SeenBy(caller.Credentials.UserNamespace) ?? new UserCredentials(0, uint.MaxValue, uint.MaxValue));
             case Socket.SO_PEERGROUPS:
                 if (peer is null)
                 {
                     return -(long)Errno.ENODATA;
                 }
 
-                ReadOnlySpan<byte> groups = MemoryMarshal.AsBytes(peer.Groups.AsSpan());
+                UserNamespace users = caller.Credentials.UserNamespace;
+                ReadOnlySpan<byte> groups = MemoryMarshal.AsBytes((users == UserNamespace.Initial ? peer.Groups : Array.ConvertAll(peer.Groups, users.Gids.Shown)).AsSpan());
                 return value.Length < groups.Length ? groups.Length : Put(value, groups);
             case Socket.SO_PEERPIDFD:
                 return PutPidFd(caller, peer?.Process, value);
