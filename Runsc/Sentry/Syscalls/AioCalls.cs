@@ -282,7 +282,8 @@ internal static unsafe class AioCalls
                 return -(long)Errno.EFAULT;
             }
 
-            deadline = Deadline.After((long)Int128.Clamp(((Int128)time.Seconds * 1_000_000_000) + time.Nanoseconds, 0, long.MaxValue));
+            Int128 nanoseconds = ((Int128)time.Seconds * 1_000_000_000) + time.Nanoseconds;
+            deadline = Deadline.After(nanoseconds < 0 ? 0 : nanoseconds > long.MaxValue ? long.MaxValue : (long)nanoseconds);
         }
 
         if (least < 0 || least > most || task.Aio.Find(id) is not AioContext context)

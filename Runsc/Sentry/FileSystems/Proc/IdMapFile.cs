@@ -38,6 +38,8 @@ internal sealed class IdMapFile : PseudoFile
 
     protected override (uint Uid, uint Gid) Owner => TaskFile.OwnerOf(_task);
 
+    protected override bool StoresNothing => true;
+
     protected override Errno CheckOpen(ICaller caller, int flags)
     {
         bool writes = (flags & Fcntl.O_ACCMODE) != Fcntl.O_RDONLY;

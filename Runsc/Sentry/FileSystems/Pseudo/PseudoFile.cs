@@ -23,6 +23,9 @@ internal abstract class PseudoFile(PseudoSuperBlock super, uint permissions) : P
     /// <summary>A write of one value (at most a page, as for sysctl). EINVAL for a bad one, EACCES or EPERM when it cannot be written.</summary>
     public virtual Errno Store(ICaller caller, ReadOnlySpan<byte> value) => Errno.EACCES;
 
+    /// <summary>A write of nothing is a value, too. Elsewhere it is done at once.</summary>
+    protected virtual bool StoresNothing => false;
+
     /// <summary>What poll(2) of an open file tells of, as an exceptional condition; null where a file is always ready.</summary>
     protected virtual ChangeCount? GetChanges() => null;
 
@@ -114,7 +117,7 @@ internal abstract class PseudoFile(PseudoSuperBlock super, uint permissions) : P
             Span<byte> value = stackalloc byte[4096];
             long total = source.Remaining;
             long n = source.CopyIn(value);
-            if (n <= 0)
+            if (n < 0 || (n == 0 && (total != 0 || !inode.StoresNothing)))
             {
                 return n;
             }

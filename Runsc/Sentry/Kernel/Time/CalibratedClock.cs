@@ -100,7 +100,9 @@ internal sealed class CalibratedClock<TCounter>(TimePage page, IClock host, TCou
 
             // What it is behind or ahead is to be gone in about one interval; at most a two-thousandth faster or slower.
             UInt128 ticks = UInt128.Max(((UInt128)(ulong)interval << 32) / measured, 1);
-            long correction = (long)Int128.Clamp((Int128)error * (1L << 32) / (Int128)ticks, -(Int128)(measured / 2000), (Int128)(measured / 2000));
+            Int128 wanted = (Int128)error * (1L << 32) / (Int128)ticks;
+            long most = (long)(measured / 2000);
+            long correction = wanted > most ? most : wanted < -most ? -most : (long)wanted;
             multiplier = (ulong)((long)measured + correction);
             ulong difference = measured > old ? measured - old : old - measured;
             if (_round >= s_intervals.Length && error is > -Step and < Step && difference > old / 1_000_000 * MaxJump)
