@@ -4,7 +4,6 @@ using System.Globalization;
 using System.Text;
 using Runsc.Linux;
 using Runsc.Sentry.FileSystems.Pseudo;
-using Runsc.Sentry.Kernel;
 using Runsc.Sentry.Kernel.Tasks;
 using Runsc.Sentry.Vfs;
 
