@@ -21,6 +21,7 @@ public sealed class NetworkLinkTests : IDisposable
     [InlineData("listings")]
     [InlineData("numbers")]
     [InlineData("no_ipv6")]
+    [InlineData("rules")]
     public void Script_OnHostAndInSandbox_SaysTheSame(string name) => Compare(name);
 
     [SandboxFact]

@@ -39,6 +39,12 @@ internal sealed class RoutingTables
 
     public IReadOnlyList<RouteRule> Rules => _rules;
 
+    /// <summary>There are rules beside those of the beginning.</summary>
+    public bool HasRules => _rules.Count > 3;
+
+    /// <summary>What a rule gets that states no priority: to stand before the second one.</summary>
+    public uint NextPriority => _rules.Count > 1 && _rules[1].Priority > 0 ? _rules[1].Priority - 1 : 0;
+
     /// <summary>The route by the rules; null if there is none. A throw route goes on to the next rule.</summary>
     public RouteEntry? Find(in RouteQuery query, int input = 0)
     {
@@ -46,20 +52,21 @@ internal sealed class RoutingTables
         for (int i = 0; i < _rules.Count; i++)
         {
             RouteRule rule = _rules[i];
-            if (!rule.Matches(query, input))
+            if (rule.Action == RouteRule.Nothing || !rule.Matches(_stack, query, input))
             {
                 continue;
             }
 
-            if (rule.Action != 1)
+            if (rule.Action != RouteRule.Look)
             {
-                return new RouteEntry { Kind = (RouteKind)rule.Action, Destination = query.Destination };
+                // What a rule calls unreachable is as if there were no route.
+                return rule.Action == (byte)RouteKind.Unreachable ? null : new RouteEntry { Kind = (RouteKind)rule.Action, Destination = query.Destination };
             }
 
             // The local table knows no output interface: an address of ours is ours whatever a socket is bound to.
             int output = rule.Table == Local ? 0 : query.Interface;
             if (_tables.TryGetValue(rule.Table, out RoutingTable? table) && table.Find(query.Destination, output, now) is { } route
-                && route.Kind != RouteKind.Throw)
+                && route.Kind != RouteKind.Throw && route.PrefixLength > rule.SuppressedLength)
             {
                 return route;
             }

@@ -263,6 +263,17 @@ internal sealed partial class TcpEndpoint
         }
 
         IpAddress local = LocalAddress.IsUnspecified ? _route.Source : LocalAddress;
+        if (LocalAddress.IsUnspecified && address.IsV4 && _stack.Routes4.HasRules)
+        {
+            // A rule may look at the source that was just found (Linux: ip_route_connect).
+            query.Source = local;
+            error = _stack.Ip.FindRoute(query, _route);
+            if (error != NetError.None)
+            {
+                return error;
+            }
+        }
+
         error = TakePort(local, address, remote.Port);
         if (error != NetError.None)
         {

@@ -13,7 +13,7 @@ namespace Runsc.Sentry.Sockets.Netlink;
 internal static class RouteFamily
 {
     private const int NewLink = 16, DeleteLink = 17, GetLink = 18, SetLink = 19, NewAddress = 20, DeleteAddress = 21, GetAddress = 22, NewRoute = 24, DeleteRoute = 25, GetRoute = 26, NewNeighbor = 28,
-        GetNeighbor = 30, NewRule = 32, GetRule = 34, GetQueue = 38, GetClass = 42, GetClassifier = 46, NewNamespace = 88, GetNamespace = 90;
+        GetNeighbor = 30, GetQueue = 38, GetClass = 42, GetClassifier = 46, NewNamespace = 88, GetNamespace = 90;
 
     /// <summary>RTM_MAX: what is above is refused before the capability is asked for.</summary>
     private const int MaximumType = 123;
@@ -77,8 +77,10 @@ internal static class RouteFamily
                     return OneRoute(caller, stack, request, family, writer);
                 case GetNeighbor when isDump:
                     return DumpNeighbors(stack, family, request, isStrict, writer);
-                case GetRule when isDump:
-                    return DumpRules(stack, family, writer);
+                case RuleMessages.Get when isDump:
+                    return RuleMessages.Dump(stack, family, writer);
+                case RuleMessages.New or RuleMessages.Delete:
+                    return RuleMessages.Change(stack, request);
                 case NewAddress or DeleteAddress:
                     return ChangeAddress(stack, request);
                 case NewRoute or DeleteRoute:
@@ -262,9 +264,12 @@ internal static class RouteFamily
             destination = family == Socket.AF_INET ? IpAddress.AnyV4 : IpAddress.AnyV6;
         }
 
+        const int markAttribute = 16;
         request.TryGetNumber(RouteSize, OutputAttribute, out uint output);
+        request.TryGetNumber(RouteSize, markAttribute, out uint mark);
+        bool hasSource = request.TryGetAddress(RouteSize, SourceAttribute, out IpAddress source) && source.IsV4 == destination.IsV4 && !source.IsUnspecified;
         Route found = new();
-        RouteQuery query = new() { Destination = destination, Source = destination.AnyOfFamily, Interface = unchecked((int)output) };
+        RouteQuery query = new() { Destination = destination, Source = hasSource ? source : destination.AnyOfFamily, Interface = unchecked((int)output), Mark = mark };
         NetError error = stack.Ip.FindRoute(query, found);
         if (error != NetError.None)
         {
@@ -286,12 +291,21 @@ internal static class RouteFamily
             Table = origin?.Table ?? RoutingTables.Main,
         };
         const uint cloned = 0x200, local = 0x8000_0000;
-        Begin(shown, v4, NewRoute, 0, v4 ? 0 : IpAddress.AnyV6.Bits, !v4 ? 0 : found.Kind == RouteKind.Local ? cloned | local : cloned, writer);
+        Begin(shown, v4, NewRoute, 0, v4 && !hasSource ? 0 : destination.Bits, !v4 ? 0 : found.Kind == RouteKind.Local ? cloned | local : cloned, writer);
         writer.Attribute(DestinationAttribute, destination);
         if (v4)
         {
+            if (hasSource)
+            {
+                writer.Attribute(SourceAttribute, source);
+            }
+
             writer.Attribute(OutputAttribute, (uint)(found.Interface?.Index ?? 0));
-            writer.Attribute(PreferredSourceAttribute, found.Source);
+            if (!hasSource)
+            {
+                writer.Attribute(PreferredSourceAttribute, found.Source);
+            }
+
             if (shown.HasGateway)
             {
                 writer.Attribute(GatewayAttribute, shown.Gateway);
@@ -357,39 +371,6 @@ internal static class RouteFamily
         }
 
         writer.End();
-    }
-
-    private static Errno DumpRules(NetworkStack stack, int family, NetlinkWriter writer)
-    {
-        for (int i = 0; i < 2; i++)
-        {
-            if (!IsWanted(family, i == 0))
-            {
-                continue;
-            }
-
-            foreach (RouteRule rule in stack.Routes(i == 0).Rules)
-            {
-                writer.Begin(NewRule, NetlinkWriter.Multi);
-                writer.Add((byte)(i == 0 ? Socket.AF_INET : Socket.AF_INET6));
-                writer.Add((byte)rule.DestinationLength);
-                writer.Add((byte)rule.SourceLength);
-                writer.Add(rule.TrafficClass);
-                writer.Add((byte)Math.Min(rule.Table, 255));
-                writer.Add((ushort)0);
-                writer.Add(rule.Action);
-                writer.Add(0u);
-                writer.Attribute(15, rule.Table);
-                if (rule.Priority != 0)
-                {
-                    writer.Attribute(6, rule.Priority);
-                }
-
-                writer.End();
-            }
-        }
-
-        return Errno.None;
     }
 
     private static Errno ChangeAddress(NetworkStack stack, in NetlinkRequest request)
