@@ -43,7 +43,11 @@ internal static class Socket
     public const int ICMP_FILTER = 1;
     public const int IPV6_FLOWINFO = 11;
     public const int MCAST_JOIN_GROUP = 42;
+    public const int MCAST_BLOCK_SOURCE = 43;
+    public const int MCAST_UNBLOCK_SOURCE = 44;
     public const int MCAST_LEAVE_GROUP = 45;
+    public const int MCAST_JOIN_SOURCE_GROUP = 46;
+    public const int MCAST_LEAVE_SOURCE_GROUP = 47;
     public const int SOCK_NONBLOCK = 0x800;
     public const int SOCK_CLOEXEC = 0x80000;
 

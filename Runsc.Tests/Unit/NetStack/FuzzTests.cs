@@ -226,7 +226,7 @@ public sealed class FuzzTests
                 client.Send(pair.Packet(new byte[size]), new DatagramSend { HasDestination = true, Destination = new IpEndpoint(target, 7), TrafficClass = -1 });
             }
 
-            client.JoinGroup(v4 ? IpAddress.FromV4(239, 1, 1, 1) : new IpAddress(0xff02_0000_0000_0000, 0x99), 2);
+            client.Groups.JoinGroup(v4 ? IpAddress.FromV4(239, 1, 1, 1) : new IpAddress(0xff02_0000_0000_0000, 0x99), 2);
             PingEndpoint ping = new(pair.A, v4);
             byte[] echo = new byte[40];
             echo[0] = v4 ? IcmpType.EchoRequest : Icmpv6Type.EchoRequest;

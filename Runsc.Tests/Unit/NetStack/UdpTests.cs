@@ -165,9 +165,9 @@ public sealed class UdpTests : IDisposable
         client.Options.MulticastInterface = client.Options.MulticastInterfaceV6 = 2;
         client.Send(_pair.Packet("1"u8), To(group, 6000));
         Assert.Equal(NetError.WouldBlock, there.Receive(false, out _));
-        Assert.Equal(NetError.None, there.JoinGroup(group, 2));
-        Assert.Equal(NetError.AddressInUse, there.JoinGroup(group, 2));
-        Assert.Equal(NetError.None, here.JoinGroup(group, 2));
+        Assert.Equal(NetError.None, there.Groups.JoinGroup(group, 2));
+        Assert.Equal(NetError.AddressInUse, there.Groups.JoinGroup(group, 2));
+        Assert.Equal(NetError.None, here.Groups.JoinGroup(group, 2));
         client.Send(_pair.Packet("2"u8), To(group, 6000));
         Assert.Equal("2"u8.ToArray(), StackPair.Take(there, out ReceivedDatagram got));
         Assert.Equal(1, got.HopLimit);
@@ -176,7 +176,7 @@ public sealed class UdpTests : IDisposable
         client.Send(_pair.Packet("3"u8), To(group, 6000));
         Assert.Equal(NetError.WouldBlock, here.Receive(false, out _));
         StackPair.Take(there, out _);
-        Assert.Equal(NetError.None, there.LeaveGroup(group, 2));
+        Assert.Equal(NetError.None, there.Groups.LeaveGroup(group, 2));
         client.Send(_pair.Packet("4"u8), To(group, 6000));
         Assert.Equal(NetError.WouldBlock, there.Receive(false, out _));
         here.Close();

@@ -10,7 +10,7 @@ namespace Runsc.NetStack.Transport;
 /// A sender fills a packet (headroom <see cref="PacketBuffer.Headroom"/>) with user data first and calls <see cref="Send"/>; a reader gets the packet and copies
 /// after the call. Every datagram that waits counts with its memory against the receive buffer; a full one drops, as Linux does.
 /// </remarks>
-internal abstract partial class DatagramEndpoint
+internal abstract class DatagramEndpoint
 {
     /// <summary>What an entry of the error queue counts with beside its payload.</summary>
     private const int ErrorFootprint = 256;
@@ -29,6 +29,7 @@ internal abstract partial class DatagramEndpoint
     protected DatagramEndpoint(NetworkStack stack, bool isV4, byte protocol)
     {
         Stack = stack;
+        Groups = new GroupMemberships(stack);
         IsV4 = isV4;
         Protocol = protocol;
         Notifier = new EndpointNotifier(stack);
@@ -47,6 +48,8 @@ internal abstract partial class DatagramEndpoint
     public byte Protocol { get; }
 
     public EndpointNotifier Notifier { get; }
+
+    public GroupMemberships Groups { get; }
 
     public EndpointOptions Options { get; } = new();
 
@@ -248,7 +251,7 @@ internal abstract partial class DatagramEndpoint
 
             IsClosed = true;
             Unlink();
-            LeaveAllGroups();
+            Groups.LeaveAllLocked();
             while (_queue.TryDequeue(out ReceivedDatagram datagram))
             {
                 datagram.Packet.Release();

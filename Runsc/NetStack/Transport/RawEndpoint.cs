@@ -91,7 +91,7 @@ internal sealed class RawEndpoint : DatagramEndpoint
 
     /// <summary>Whether a packet is for this endpoint; its front is the transport header. Under the lock.</summary>
     internal bool WantsLocked(in IpPacketInfo info) =>
-        Protocol == info.Protocol && MatchesLocked(info) && !(info.IsMulticast && !AllowsGroupLocked(info));
+        Protocol == info.Protocol && MatchesLocked(info) && !(info.IsMulticast && !Groups.AllowsLocked(info, Options));
 
     /// <summary>Takes a copy. Under the lock.</summary>
     internal void DeliverLocked(PacketBuffer copy, in IpPacketInfo info)

@@ -139,7 +139,7 @@ internal sealed class UdpEndpoint : DatagramEndpoint
         return (IsV4 == info.Source.IsV4 ? 2 : 1) + (HasLocalAddress ? 4 : 0) + (IsConnected ? 8 : 0) + (Options.BoundInterface != 0 ? 4 : 0);
     }
 
-    internal bool AllowsMulticast(in IpPacketInfo info) => AllowsGroupLocked(info);
+    internal bool AllowsMulticast(in IpPacketInfo info) => Groups.AllowsLocked(info, Options);
 
     /// <summary>Takes a datagram whose front is the UDP header. Under the lock.</summary>
     internal void DeliverLocked(PacketBuffer packet, in IpPacketInfo info, in UdpHeader header)

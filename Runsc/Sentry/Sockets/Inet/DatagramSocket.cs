@@ -30,7 +30,7 @@ internal sealed partial class DatagramSocket : InetSocket
 
     protected override NetEvents EndpointReadiness => _endpoint.Readiness;
 
-    protected override DatagramEndpoint? Groups => _endpoint;
+    protected override GroupMemberships Groups => _endpoint.Groups;
 
     protected override bool IsBound => _endpoint.Local.Port != 0 && Type != Socket.SOCK_RAW;
 

@@ -9,19 +9,12 @@ namespace Runsc.Sentry.Sockets.Inet;
 /// <summary>Options that join and leave multicast groups (ip(7), ipv6(7), RFC 3678).</summary>
 internal static class GroupOptions
 {
-    public static Errno SetV4(NetworkStack stack, DatagramEndpoint? groups, EndpointOptions options, int name, ReadOnlySpan<byte> value)
+    public static Errno SetV4(NetworkStack stack, GroupMemberships groups, EndpointOptions options, int name, ReadOnlySpan<byte> value)
     {
-        if (groups is null && name != Socket.IP_MULTICAST_IF)
-        {
-            return Errno.EPROTO;
-        }
-
         switch (name)
         {
             case Socket.IP_MULTICAST_IF:
                 return SetInterface(stack, options, value);
-            case Socket.MCAST_JOIN_GROUP or Socket.MCAST_LEAVE_GROUP:
-                return SetAny(groups!, name, value, Socket.AF_INET);
             case Socket.IP_ADD_MEMBERSHIP or Socket.IP_DROP_MEMBERSHIP:
             {
                 if (value.Length < 8)
@@ -32,7 +25,7 @@ internal static class GroupOptions
                 IpAddress group = IpAddress.ReadV4(value);
                 Errno error = FindInterface(stack, IpAddress.ReadV4(value[4..]), value.Length >= 12 ? BitConverter.ToInt32(value[8..]) : 0, out int index);
                 return error != Errno.None ? error
-                    : NetErrors.ToErrno(name == Socket.IP_ADD_MEMBERSHIP ? groups!.JoinGroup(group, index) : groups!.LeaveGroup(group, index));
+                    : NetErrors.ToErrno(name == Socket.IP_ADD_MEMBERSHIP ? groups.JoinGroup(group, index) : groups.LeaveGroup(group, index));
             }
 
             default:
@@ -45,29 +38,18 @@ internal static class GroupOptions
 
                 IpAddress group = IpAddress.ReadV4(value), source = IpAddress.ReadV4(value[8..]);
                 Errno error = FindInterface(stack, IpAddress.ReadV4(value[4..]), 0, out int index);
-                return error != Errno.None ? error : NetErrors.ToErrno(name switch
-                {
-                    Socket.IP_ADD_SOURCE_MEMBERSHIP => groups!.JoinSource(group, index, source),
-                    Socket.IP_DROP_SOURCE_MEMBERSHIP => groups!.LeaveSource(group, index, source),
-                    Socket.IP_BLOCK_SOURCE => groups!.BlockSource(group, index, source, block: true),
-                    _ => groups!.BlockSource(group, index, source, block: false),
-                });
+                return error != Errno.None ? error : NetErrors.ToErrno(groups.ChangeSource(
+                    group,
+                    index,
+                    source,
+                    include: name is Socket.IP_ADD_SOURCE_MEMBERSHIP or Socket.IP_DROP_SOURCE_MEMBERSHIP,
+                    add: name is Socket.IP_ADD_SOURCE_MEMBERSHIP or Socket.IP_BLOCK_SOURCE));
             }
         }
     }
 
-    public static Errno SetV6(DatagramEndpoint? groups, int name, ReadOnlySpan<byte> value)
+    public static Errno SetV6(GroupMemberships groups, int name, ReadOnlySpan<byte> value)
     {
-        if (groups is null)
-        {
-            return Errno.EPROTO;
-        }
-
-        if (name is Socket.MCAST_JOIN_GROUP or Socket.MCAST_LEAVE_GROUP)
-        {
-            return SetAny(groups, name, value, Socket.AF_INET6);
-        }
-
         if (value.Length < 20)
         {
             return Errno.EINVAL;
@@ -78,18 +60,35 @@ internal static class GroupOptions
         return NetErrors.ToErrno(name == Socket.IPV6_JOIN_GROUP ? groups.JoinGroup(group, index) : groups.LeaveGroup(group, index));
     }
 
-    // struct group_req: interface, and a sockaddr_storage at 8.
-    private static Errno SetAny(DatagramEndpoint groups, int name, ReadOnlySpan<byte> value, int family)
+    /// <summary>MCAST_*: struct group_req (interface, and a sockaddr_storage at 8) or group_source_req (the source after it).</summary>
+    public static Errno SetAny(GroupMemberships groups, int name, ReadOnlySpan<byte> value, int family)
     {
-        if (value.Length < 8 + Socket.SockaddrStorageSize)
+        const int groupAt = 8, sourceAt = groupAt + Socket.SockaddrStorageSize;
+        bool hasSource = name is not (Socket.MCAST_JOIN_GROUP or Socket.MCAST_LEAVE_GROUP);
+        if (value.Length < (hasSource ? sourceAt + Socket.SockaddrStorageSize : sourceAt))
         {
             return Errno.EINVAL;
         }
 
-        Errno error = InetAddress.TryParse(family, value.Slice(8, Socket.SockaddrStorageSize), mixed: false, out IpEndpoint group);
+        IpEndpoint source = default;
+        if (InetAddress.TryParse(family, value.Slice(groupAt, Socket.SockaddrStorageSize), mixed: false, out IpEndpoint group) != Errno.None
+            || (hasSource && InetAddress.TryParse(family, value.Slice(sourceAt, Socket.SockaddrStorageSize), mixed: false, out source) != Errno.None))
+        {
+            return Errno.EADDRNOTAVAIL;
+        }
+
         int index = BitConverter.ToInt32(value);
-        return error != Errno.None ? Errno.EADDRNOTAVAIL
-            : NetErrors.ToErrno(name == Socket.MCAST_JOIN_GROUP ? groups.JoinGroup(group.Address, index) : groups.LeaveGroup(group.Address, index));
+        return NetErrors.ToErrno(name switch
+        {
+            Socket.MCAST_JOIN_GROUP => groups.JoinGroup(group.Address, index),
+            Socket.MCAST_LEAVE_GROUP => groups.LeaveGroup(group.Address, index),
+            _ => groups.ChangeSource(
+                group.Address,
+                index,
+                source.Address,
+                include: name is Socket.MCAST_JOIN_SOURCE_GROUP or Socket.MCAST_LEAVE_SOURCE_GROUP,
+                add: name is Socket.MCAST_JOIN_SOURCE_GROUP or Socket.MCAST_BLOCK_SOURCE),
+        });
     }
 
     // struct in_addr, ip_mreq or ip_mreqn.

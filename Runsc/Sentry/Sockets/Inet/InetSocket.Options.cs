@@ -1,5 +1,6 @@
 using System;
 using System.Runtime.InteropServices;
+using System.Threading;
 using Runsc.Linux;
 using Runsc.NetStack;
 using Runsc.NetStack.Network;
@@ -11,6 +12,9 @@ namespace Runsc.Sentry.Sockets.Inet;
 
 internal abstract partial class InetSocket
 {
+    // A stream's, once it has joined.
+    private GroupMemberships? _streamGroups;
+
     /// <summary>What the IP header of packets gets; a stream hands it on by <see cref="OptionsChanged"/>.</summary>
     protected abstract EndpointOptions IpOptions { get; }
 
@@ -25,8 +29,8 @@ internal abstract partial class InetSocket
     /// <summary>The path MTU of a connected socket (IP_MTU), or 0.</summary>
     protected virtual int PathMtu => 0;
 
-    /// <summary>Membership of groups; streams have none.</summary>
-    protected virtual DatagramEndpoint? Groups => null;
+    /// <summary>Membership of groups. Streams may join, too, though they receive nothing by that.</summary>
+    protected virtual GroupMemberships Groups => LazyInitializer.EnsureInitialized(ref _streamGroups, () => new GroupMemberships(Stack));
 
     protected override void OnOptionChanged(int name)
     {
@@ -172,9 +176,13 @@ internal abstract partial class InetSocket
     {
         switch (name)
         {
+            case Socket.IP_ADD_MEMBERSHIP or Socket.IP_DROP_MEMBERSHIP when IsStream:
+                return Errno.EPROTO;
             case Socket.IP_ADD_MEMBERSHIP or Socket.IP_DROP_MEMBERSHIP or Socket.IP_MULTICAST_IF or Socket.IP_ADD_SOURCE_MEMBERSHIP or Socket.IP_DROP_SOURCE_MEMBERSHIP
-                or Socket.IP_BLOCK_SOURCE or Socket.IP_UNBLOCK_SOURCE or Socket.MCAST_JOIN_GROUP or Socket.MCAST_LEAVE_GROUP:
+                or Socket.IP_BLOCK_SOURCE or Socket.IP_UNBLOCK_SOURCE:
                 return GroupOptions.SetV4(Stack, Groups, IpOptions, name, value);
+            case >= Socket.MCAST_JOIN_GROUP and <= Socket.MCAST_LEAVE_SOURCE_GROUP:
+                return GroupOptions.SetAny(Groups, name, value, Socket.AF_INET);
             case Socket.IP_OPTIONS:
                 if (value.Length > 40)
                 {
@@ -312,9 +320,14 @@ internal abstract partial class InetSocket
 
     private Errno SetIpv6Option(ICaller caller, int name, ReadOnlySpan<byte> value)
     {
-        if (name is Socket.IPV6_JOIN_GROUP or Socket.IPV6_LEAVE_GROUP or Socket.MCAST_JOIN_GROUP or Socket.MCAST_LEAVE_GROUP)
+        if (name is Socket.IPV6_JOIN_GROUP or Socket.IPV6_LEAVE_GROUP)
         {
-            return GroupOptions.SetV6(Groups, name, value);
+            return IsStream ? Errno.EPROTO : GroupOptions.SetV6(Groups, name, value);
+        }
+
+        if (name is >= Socket.MCAST_JOIN_GROUP and <= Socket.MCAST_LEAVE_SOURCE_GROUP)
+        {
+            return GroupOptions.SetAny(Groups, name, value, Socket.AF_INET6);
         }
 
         if (value.Length < sizeof(int))

@@ -52,6 +52,7 @@ internal abstract partial class InetSocket : SocketDescription, IEndpointEvents
     {
         Network.Remove(this);
         CloseEndpoint();
+        _streamGroups?.LeaveAll();
     }
 
     public void OnEvents(NetEvents events) => Events.Notify(ToMask(events));

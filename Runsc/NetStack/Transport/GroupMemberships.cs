@@ -4,8 +4,8 @@ using Runsc.NetStack.Network;
 
 namespace Runsc.NetStack.Transport;
 
-/// <summary>Groups of a socket: IP_ADD_MEMBERSHIP, MCAST_JOIN_GROUP and their source-specific forms.</summary>
-internal abstract partial class DatagramEndpoint
+/// <summary>Groups of a socket: IP_ADD_MEMBERSHIP, MCAST_JOIN_GROUP and their source-specific forms. What is behind is guarded by the stack's lock.</summary>
+internal sealed class GroupMemberships(NetworkStack stack)
 {
     /// <summary>net.ipv4.igmp_max_memberships is 20 by default; IPv6 has no such limit but its option memory.</summary>
     private const int MaxMemberships = 256;
@@ -15,7 +15,7 @@ internal abstract partial class DatagramEndpoint
     /// <summary>Joins on an interface; 0 is the one a route to the group leads to.</summary>
     public NetError JoinGroup(IpAddress group, int index)
     {
-        using (Stack.Enter())
+        using (stack.Enter())
         {
             return JoinLocked(group, index, out _);
         }
@@ -23,7 +23,7 @@ internal abstract partial class DatagramEndpoint
 
     public NetError LeaveGroup(IpAddress group, int index)
     {
-        using (Stack.Enter())
+        using (stack.Enter())
         {
             if (!group.IsMulticast)
             {
@@ -41,43 +41,39 @@ internal abstract partial class DatagramEndpoint
         }
     }
 
-    /// <summary>IP_ADD_SOURCE_MEMBERSHIP: joins for one source more.</summary>
-    public NetError JoinSource(IpAddress group, int index, IpAddress source)
+    /// <summary>
+    /// A source of a group more or less: of those whose packets are wanted (IP_ADD_SOURCE_MEMBERSHIP, which joins, and IP_DROP_SOURCE_MEMBERSHIP, which leaves with the
+    /// last one), or of those whose packets are not (IP_BLOCK_SOURCE, IP_UNBLOCK_SOURCE). Which of both a membership is can change while it has no sources.
+    /// </summary>
+    public NetError ChangeSource(IpAddress group, int index, IpAddress source, bool include, bool add)
     {
-        using (Stack.Enter())
+        using (stack.Enter())
         {
             GroupMembership? membership = FindMembership(group, index);
-            if (membership is null)
+            NetError error = membership is not null ? NetError.None
+                : include && add ? JoinLocked(group, index, out membership) : NetError.InvalidArgument;
+            if (error != NetError.None)
             {
-                NetError error = JoinLocked(group, index, out membership);
-                if (error != NetError.None)
-                {
-                    return error;
-                }
-
-                membership!.IsInclude = true;
+                return error;
             }
 
-            if (!membership.IsInclude)
+            if (membership!.Sources.Count > 0 && membership.IsInclude != include)
             {
                 return NetError.InvalidArgument;
             }
 
-            return AddSource(membership, source);
-        }
-    }
+            membership.IsInclude = include;
+            if (add)
+            {
+                return AddSource(membership, source);
+            }
 
-    /// <summary>IP_DROP_SOURCE_MEMBERSHIP: the last source takes the membership with it.</summary>
-    public NetError LeaveSource(IpAddress group, int index, IpAddress source)
-    {
-        using (Stack.Enter())
-        {
-            if (FindMembership(group, index) is not { IsInclude: true } membership || !membership.Sources.Remove(source))
+            if (!membership.Sources.Remove(source))
             {
                 return NetError.AddressNotAvailable;
             }
 
-            if (membership.Sources.Count == 0)
+            if (include && membership.Sources.Count == 0)
             {
                 Leave(membership);
             }
@@ -86,28 +82,8 @@ internal abstract partial class DatagramEndpoint
         }
     }
 
-    /// <summary>IP_BLOCK_SOURCE and IP_UNBLOCK_SOURCE.</summary>
-    public NetError BlockSource(IpAddress group, int index, IpAddress source, bool block)
-    {
-        using (Stack.Enter())
-        {
-            GroupMembership? membership = FindMembership(group, index);
-            if (membership is null || membership.IsInclude)
-            {
-                return NetError.InvalidArgument;
-            }
-
-            if (!block)
-            {
-                return membership.Sources.Remove(source) ? NetError.None : NetError.AddressNotAvailable;
-            }
-
-            return AddSource(membership, source);
-        }
-    }
-
     /// <summary>Whether a packet to a group may be received (ip_mc_sf_allow). Under the lock.</summary>
-    protected bool AllowsGroupLocked(in IpPacketInfo info)
+    public bool AllowsLocked(in IpPacketInfo info, EndpointOptions options)
     {
         if (_memberships is not null)
         {
@@ -120,7 +96,7 @@ internal abstract partial class DatagramEndpoint
             }
         }
 
-        return info.Destination.IsV4 ? Options.MulticastAll : Options.MulticastAllV6;
+        return info.Destination.IsV4 ? options.MulticastAll : options.MulticastAllV6;
     }
 
     private static NetError AddSource(GroupMembership membership, IpAddress source)
@@ -178,11 +154,11 @@ internal abstract partial class DatagramEndpoint
     {
         if (index != 0)
         {
-            return Stack.FindInterface(index);
+            return stack.FindInterface(index);
         }
 
         Route route = new();
-        return Stack.Ip.FindRoute(new RouteQuery { Destination = group, Source = group.AnyOfFamily }, route) == NetError.None ? route.Interface : null;
+        return stack.Ip.FindRoute(new RouteQuery { Destination = group, Source = group.AnyOfFamily }, route) == NetError.None ? route.Interface : null;
     }
 
     private GroupMembership? FindMembership(IpAddress group, int index)
@@ -204,10 +180,20 @@ internal abstract partial class DatagramEndpoint
     private void Leave(GroupMembership membership)
     {
         _memberships!.Remove(membership);
-        Stack.FindInterface(membership.Interface)?.Groups.Leave(membership.Group);
+        stack.FindInterface(membership.Interface)?.Groups.Leave(membership.Group);
     }
 
-    private void LeaveAllGroups()
+    /// <summary>The socket is closed.</summary>
+    public void LeaveAll()
+    {
+        using (stack.Enter())
+        {
+            LeaveAllLocked();
+        }
+    }
+
+    /// <summary>The same, under the lock.</summary>
+    public void LeaveAllLocked()
     {
         while (_memberships is { Count: > 0 })
         {
