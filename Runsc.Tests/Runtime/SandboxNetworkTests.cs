@@ -98,6 +98,34 @@ public sealed class SandboxNetworkTests
         }
     }
 
+    /// <summary>IPv6, which is off in the namespace (as Docker leaves it), is on with linux.sysctl; values of one interface are in force, too.</summary>
+    [SandboxNamespaceFact]
+    public void NamedNamespace_SpecificationsValuesWin()
+    {
+        string name = $"runsc{Environment.ProcessId}s";
+        try
+        {
+            CommandRunner.Shell($"""
+                set -e
+                ip netns add {name}
+                ip netns exec {name} sh -c 'for i in all default; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; done'
+                ip -n {name} link add eth0 type veth peer name v1
+                ip -n {name} link set lo up; ip -n {name} link set v1 up; ip -n {name} link set eth0 up
+                """);
+            using Sandbox sandbox = Make();
+            JsonArray spaces = (JsonArray)sandbox.Config["linux"]!["namespaces"]!;
+            spaces.RemoveAll(space => (string)space!["type"]! == "network");
+            spaces.Add(new JsonObject { ["type"] = "network", ["path"] = $"/run/netns/{name}" });
+            sandbox.Config["linux"]!["sysctl"] = new JsonObject { ["net.ipv6.conf.all.disable_ipv6"] = "0", ["net/ipv4/conf/eth0/rp_filter"] = "2", ["net.ipv4.conf.eth0.arp_ignore"] = "1" };
+            CommandResult result = sandbox.Run(["sh", "-c", "cd /proc/sys/net; cat ipv6/conf/lo/disable_ipv6 ipv6/conf/eth0/disable_ipv6 ipv4/conf/eth0/rp_filter ipv4/conf/eth0/arp_ignore; ip -6 addr | grep -c -E ' ::1/128| fe80:.*/64'"]);
+            Assert.Equal("0\n0\n2\n1\n3\n", result.Output);
+        }
+        finally
+        {
+            CommandRunner.Run("/usr/sbin/ip", ["netns", "del", name]);
+        }
+    }
+
     [SandboxNamespaceFact]
     public void NamedNamespace_InterfacesMoveIn()
     {

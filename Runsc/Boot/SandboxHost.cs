@@ -50,8 +50,23 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
             // What the specification says has been set already, and wins.
             Dictionary<string, string> given = info.Spec?.Linux?.Sysctl ?? [];
             TakeSysctls(setup.Sysctls, given, ofInterfaces: false);
+            foreach (LinkSetup link in setup.Links)
+            {
+                link.Ipv6Disabled &= !IsGiven(given, "ipv6/conf/all/disable_ipv6") && !IsGiven(given, $"ipv6/conf/{link.Name}/disable_ipv6");
+            }
+
             SandboxNetwork.Populate(Network, setup, sockets, info.Config.Network == "host", _recorder);
             TakeSysctls(setup.Sysctls, given, ofInterfaces: true);
+
+            // Those that the specification has for interfaces, which were not there yet.
+            Dictionary<string, string> own = [];
+            foreach ((string name, string value) in given)
+            {
+                string path = name.Contains('/', StringComparison.Ordinal) ? name : name.Replace('.', '/');
+                own[path.StartsWith("net/", StringComparison.Ordinal) ? path["net/".Length..] : path] = value;
+            }
+
+            TakeSysctls(own, [], ofInterfaces: true);
             return null;
         }
         catch (RunscException error)
@@ -60,15 +75,17 @@ internal sealed class SandboxHost(SentryKernel kernel, SyscallTable calls, Start
         }
     }
 
+    private static bool IsGiven(Dictionary<string, string> given, string path) =>
+        given.ContainsKey("net." + path.Replace('/', '.')) || given.ContainsKey("net/" + path);
+
     private void TakeSysctls(Dictionary<string, string> values, Dictionary<string, string> given, bool ofInterfaces)
     {
         foreach ((string path, string value) in values)
         {
             bool isOfInterface = path.Split('/') is [_, "conf", not ("all" or "default"), _];
-            if (isOfInterface == ofInterfaces && !given.ContainsKey("net." + path.Replace('/', '.')) && !given.ContainsKey("net/" + path)
-                && NetSysctls.Store(kernel, path, value) is not Errno.None and var error)
+            if (isOfInterface == ofInterfaces && !IsGiven(given, path) && NetSysctls.Store(kernel, path, value) is not Errno.None and var error)
             {
-                Log.Debug($"net/{path} = {value} of the host is not taken over: {ErrorText.Of(error)}");
+                Log.Debug($"net/{path} = {value} has no effect: {ErrorText.Of(error)}");
             }
         }
     }
