@@ -1,5 +1,4 @@
 using System;
-using System.Buffers.Binary;
 using Runsc.NetStack.Filter.Tracking;
 using Runsc.Sentry.Sockets.Netlink;
 using static Runsc.Linux.ConntrackNetlink;
@@ -131,17 +130,7 @@ internal readonly struct ConntrackWriter(NetlinkWriter writer, long now)
 
     private void U16(int type, ushort value) => writer.Attribute(type, [(byte)(value >> 8), unchecked((byte)value)]);
 
-    public void U32(int type, uint value)
-    {
-        Span<byte> bytes = stackalloc byte[4];
-        BinaryPrimitives.WriteUInt32BigEndian(bytes, value);
-        writer.Attribute(type, bytes);
-    }
+    public void U32(int type, uint value) => writer.BigEndian(type, value);
 
-    private void U64(int type, ulong value)
-    {
-        Span<byte> bytes = stackalloc byte[8];
-        BinaryPrimitives.WriteUInt64BigEndian(bytes, value);
-        writer.Attribute(type, bytes);
-    }
+    private void U64(int type, ulong value) => writer.BigEndian(type, value);
 }

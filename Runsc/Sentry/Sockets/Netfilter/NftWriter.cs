@@ -400,17 +400,7 @@ internal readonly struct NftWriter(NetlinkWriter writer, NftState state, bool is
         }
     }
 
-    private void U32(int type, uint value)
-    {
-        Span<byte> bytes = stackalloc byte[4];
-        BinaryPrimitives.WriteUInt32BigEndian(bytes, value);
-        writer.Attribute(type, bytes);
-    }
+    private void U32(int type, uint value) => writer.BigEndian(type, value);
 
-    private void U64(int type, ulong value)
-    {
-        Span<byte> bytes = stackalloc byte[8];
-        BinaryPrimitives.WriteUInt64BigEndian(bytes, value);
-        writer.Attribute(type, bytes);
-    }
+    private void U64(int type, ulong value) => writer.BigEndian(type, value);
 }

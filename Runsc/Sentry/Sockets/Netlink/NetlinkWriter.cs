@@ -1,4 +1,5 @@
 using System;
+using System.Buffers.Binary;
 using System.Collections.Generic;
 using System.Text;
 using Runsc.NetStack;
@@ -115,6 +116,22 @@ internal sealed class NetlinkWriter(uint sequence, uint port)
     {
         Span<byte> bytes = stackalloc byte[4];
         BitConverter.TryWriteBytes(bytes, value);
+        Attribute(type, bytes);
+    }
+
+    /// <summary>In network byte order, as netfilter's attributes are.</summary>
+    public void BigEndian(int type, uint value)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, value);
+        Attribute(type, bytes);
+    }
+
+    /// <summary>In network byte order.</summary>
+    public void BigEndian(int type, ulong value)
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64BigEndian(bytes, value);
         Attribute(type, bytes);
     }
 
